@@ -7,3 +7,4 @@
 //! The modules are rooms with an order, see `ARCHITECTURE.md`: each uses only what stands above
 //! it. Rooms down to `simulate` do no I/O at all.
 
+pub mod units;
