@@ -7,4 +7,5 @@
 //! The modules are rooms with an order, see `ARCHITECTURE.md`: each uses only what stands above
 //! it. Rooms down to `simulate` do no I/O at all.
 
+pub mod ids;
 pub mod units;
