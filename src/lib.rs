@@ -8,4 +8,5 @@
 //! it. Rooms down to `simulate` do no I/O at all.
 
 pub mod ids;
+pub mod model;
 pub mod units;

@@ -1,0 +1,21 @@
+//! What LVM objects are, once bytes and texts have been read.
+//!
+//! Pure data and questions about it: volume groups with their PVs, LVs and segments, maps of
+//! extents, the devices that were looked at, and the versions of metadata that still stand
+//! somewhere. Nothing here knows how any of it is stored, and nothing here does I/O.
+
+pub mod attr;
+pub mod choice;
+pub mod compare;
+pub mod device;
+pub mod extent_map;
+pub mod flags;
+pub mod inventory;
+pub mod legs;
+pub mod lineage;
+pub mod mapping;
+pub mod parts;
+pub mod segment;
+pub mod timeline;
+pub mod unfinished;
+pub mod vg;

@@ -1,0 +1,144 @@
+//! Everything observed, with where it came from and what was wrong with it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{DeviceName, Digest, ForeignText, LvName, LvUuid, PvUuid, VgName, VgUuid};
+use crate::model::choice::{Copy, Standing};
+use crate::model::device::Device;
+use crate::model::legs::RaidMeta;
+use crate::model::timeline::{MetadataText, Timeline};
+use crate::model::vg::Vg;
+use crate::units::{Bytes, Sectors};
+
+/// Where an inventory was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Realm {
+    /// Disk images: lvmend reads and writes metadata itself, no kernel is involved.
+    Images,
+}
+
+/// Everything observed in one go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inventory {
+    /// Where.
+    pub realm: Realm,
+    /// Every device, sorted by name.
+    pub devices: Vec<Device>,
+    /// Every sound text found on a device, by the digest of its bytes.
+    pub texts: BTreeMap<Digest, MetadataText>,
+    /// Every VG of which anything stands, by UUID.
+    pub vgs: BTreeMap<VgUuid, VgOnDisk>,
+    /// What stands where the metadata of RAID legs begins, when contents are to be read.
+    pub raid_metas: BTreeMap<(PvUuid, Sectors), RaidMeta>,
+    /// What stands where tasks are to write, by path.
+    pub targets: BTreeMap<String, TargetFile>,
+    /// Files named by the plan or found in backup and archive directories that are no metadata.
+    pub bad_files: Vec<BadFile>,
+}
+
+/// What stands at a path that a task is to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetFile {
+    /// Nothing; the directory is there.
+    Free,
+    /// The directory is not there, or cannot be written.
+    NoDirectory(String),
+    /// A finished copy: what its manifest says.
+    Done(CopyManifest),
+    /// Something else.
+    Taken,
+}
+
+/// The manifest of a finished copy is called like it, with this behind.
+pub const MANIFEST_SUFFIX: &str = ".lvmend.json";
+
+/// What stands beside a finished copy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyManifest {
+    /// Version of this format; 1.
+    pub format_version: u32,
+    /// The VG.
+    pub vg: VgUuid,
+    /// The LV.
+    pub lv: LvUuid,
+    /// What it was called.
+    pub name: LvName,
+    /// How long the copy is.
+    pub size: Bytes,
+    /// Digest of the content.
+    pub sha256: Digest,
+}
+
+/// A file that was to hold metadata and does not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadFile {
+    /// Where.
+    pub path: ForeignText,
+    /// Why it cannot be used.
+    pub why: String,
+}
+
+/// One VG, as everything that was read tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VgOnDisk {
+    /// Its UUID.
+    pub uuid: VgUuid,
+    /// All versions that still stand.
+    pub timeline: Timeline,
+    /// Which version counts, as the committed copies tell.
+    pub standing: Standing,
+    /// The version that counts, read; `None` when none does.
+    pub current: Option<Arc<Vg>>,
+}
+
+impl Inventory {
+    /// The copies that count, of one VG: what committed pointers of areas in use lead to.
+    pub fn committed_copies(&self, vg: VgUuid) -> Vec<Copy> {
+        let mut copies = Vec::new();
+        for device in self.devices.iter().filter(|device| device.pv().is_some()) {
+            for (area, at) in device.areas().iter().enumerate() {
+                let text = at.committed.good().and_then(|key| Some((key, self.texts.get(&key)?)));
+                let Some((key, text)) = text.filter(|(_, text)| text.vg_uuid == vg) else {
+                    continue;
+                };
+                copies.push(Copy {
+                    device: device.name.clone(),
+                    area,
+                    seqno: text.seqno,
+                    content: text.content,
+                    text: key,
+                });
+            }
+        }
+        copies
+    }
+
+    /// The device with this name.
+    pub fn device(&self, name: &DeviceName) -> Option<&Device> {
+        self.devices.iter().find(|d| d.name == *name)
+    }
+
+    /// Every device that carries the label of this PV; more than one are duplicates.
+    pub fn devices_of(&self, pv: PvUuid) -> Vec<&Device> {
+        self.devices.iter().filter(|d| d.pv().is_some_and(|on| on.uuid == pv)).collect()
+    }
+
+    /// The VGs that have, or last had, this name.
+    pub fn vgs_named(&self, name: &VgName) -> Vec<&VgOnDisk> {
+        self.vgs.values().filter(|vg| vg.name().is_some_and(|n| n == name)).collect()
+    }
+}
+
+impl VgOnDisk {
+    /// What it is called now; what it was called last, when no version counts.
+    pub fn name(&self) -> Option<&VgName> {
+        match &self.current {
+            Some(vg) => Some(&vg.name),
+            None => self.timeline.versions().last().map(|v| &v.text.vg_name),
+        }
+    }
+}
