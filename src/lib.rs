@@ -9,4 +9,5 @@
 
 pub mod ids;
 pub mod model;
+pub mod ondisk;
 pub mod units;
