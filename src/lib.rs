@@ -10,4 +10,5 @@
 pub mod ids;
 pub mod model;
 pub mod ondisk;
+pub mod text;
 pub mod units;

@@ -1,0 +1,84 @@
+//! Changes to the tree of a VG: only what is asked for, everything else as it stands.
+
+use std::borrow::Cow;
+
+use crate::ids::{LvmUuid, PvUuid};
+use crate::text::tree::{Section, Value};
+
+/// Why a change cannot be made to a text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EditError {
+    /// The PV is not in the text.
+    #[error("PV {0} is not in the metadata")]
+    NoPv(PvUuid),
+    /// A section that every VG has is not there.
+    #[error("the metadata has no section `{0}`")]
+    NoSection(&'static str),
+    /// What is put in does not fit.
+    #[error("{0}")]
+    DoesNotFit(String),
+}
+
+/// Gives the version another number.
+pub fn set_seqno(vg: &mut Section<'_>, seqno: u32) {
+    vg.set_value("seqno", Value::integer(seqno.into()), "id");
+}
+
+/// Takes the MISSING mark off a PV, in `flags` and, for texts of old LVM versions, in `status`.
+///
+/// # Errors
+/// [`EditError`], when the PV is not there.
+pub fn clear_missing(vg: &mut Section<'_>, pv: PvUuid) -> Result<(), EditError> {
+    let section = pv_section(vg, pv)?;
+    for key in ["flags", "status"] {
+        remove_word(section, key, b"MISSING");
+    }
+    Ok(())
+}
+
+/// The section of the PV with this UUID.
+fn pv_section<'s, 'a>(
+    vg: &'s mut Section<'a>,
+    pv: PvUuid,
+) -> Result<&'s mut Section<'a>, EditError> {
+    let pvs =
+        vg.section_mut(b"physical_volumes").ok_or(EditError::NoSection("physical_volumes"))?;
+    let is_it = |section: &Section<'_>| {
+        let id = section.value("id").and_then(Value::as_text);
+        id.and_then(|text| LvmUuid::from_text(text).ok()) == Some(pv.0)
+    };
+    let key = pvs.sections().find(|(_, s)| is_it(s)).map(|(key, _)| key.to_vec());
+    key.and_then(|key| pvs.section_mut(&key)).ok_or(EditError::NoPv(pv))
+}
+
+/// Takes a word out of a list, when both are there.
+fn remove_word(section: &mut Section<'_>, key: &'static str, word: &[u8]) {
+    let Some(value) = section.value(key) else {
+        return;
+    };
+    let kept: Vec<Value<'static>> = value
+        .items()
+        .iter()
+        .filter_map(Value::as_text)
+        .filter(|text| *text != word)
+        .map(|text| Value::Text(Cow::Owned(text.to_vec())))
+        .collect();
+    if kept.len() != value.items().len() {
+        section.set_value(key, Value::List(kept), "id");
+    }
+}
+
+/// Puts a word into a list, once.
+pub fn add_word(section: &mut Section<'_>, key: &'static str, word: &str) {
+    let mut items: Vec<Value<'static>> = section
+        .value(key)
+        .map_or(&[][..], Value::items)
+        .iter()
+        .filter_map(Value::as_text)
+        .map(|text| Value::Text(Cow::Owned(text.to_vec())))
+        .collect();
+    if !items.iter().any(|item| item.as_text() == Some(word.as_bytes())) {
+        items.push(Value::text(word));
+    }
+    section.set_value(key, Value::List(items), "status");
+}
