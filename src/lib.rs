@@ -10,5 +10,6 @@
 pub mod ids;
 pub mod model;
 pub mod ondisk;
+pub mod plan;
 pub mod text;
 pub mod units;

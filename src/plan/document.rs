@@ -1,0 +1,243 @@
+//! The types of a plan document, version 1.
+//!
+//! The JSON Schema in `schemas/` is generated from these types; their comments are what an editor
+//! shows. A key is added when what it asks for is built, never before.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{Digest, LvName, LvUuid, PlanName, VgName, VgUuid};
+use crate::plan::glob::LvPattern;
+use crate::plan::hazard::HazardKind;
+use crate::plan::schema_types::{
+    DigestPrefix, DigestSchema, LvPatternSchema, NameSchema, One, PvKey, PvKeySchema, TextSchema,
+    UuidSchema,
+};
+
+/// A recovery plan: what state a volume group should be in.
+///
+/// What is absent is left alone, never removed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "lvmend recovery plan")]
+pub struct Document {
+    /// Version of the plan format; always 1.
+    pub version: One,
+    /// A short name: letters, digits, `.`, `_`, `+` and `-`.
+    #[schemars(with = "NameSchema")]
+    pub name: PlanName,
+    /// What the plan is for, in a sentence.
+    #[serde(default)]
+    #[schemars(with = "TextSchema")]
+    pub summary: Option<String>,
+    /// A ticket or change request.
+    #[serde(default)]
+    #[schemars(with = "TextSchema")]
+    pub reference: Option<String>,
+    /// The volume group this plan is about.
+    pub volume_group: VolumeGroup,
+    /// PVs by UUID; `*` means every PV of the current metadata.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<PvKeySchema, PhysicalVolume>")]
+    pub physical_volumes: BTreeMap<PvKey, PhysicalVolume>,
+    /// LVs by name. A glob means every visible LV of the current metadata that matches.
+    #[serde(default, deserialize_with = "crate::plan::schema_types::lv_patterns")]
+    #[schemars(with = "BTreeMap<LvPatternSchema, LogicalVolume>")]
+    pub logical_volumes: BTreeMap<LvPattern, LogicalVolume>,
+    /// Done at every apply, in this order, after the states above hold.
+    #[serde(default)]
+    pub tasks: Vec<Task>,
+    /// What must hold before anything is called done.
+    #[serde(default)]
+    pub checks: Vec<Check>,
+    /// What is accepted, and what happens on failure.
+    #[serde(default)]
+    pub policy: Policy,
+}
+
+/// The volume group a plan is about.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VolumeGroup {
+    /// Its name.
+    #[schemars(with = "NameSchema")]
+    pub name: VgName,
+    /// Its UUID; needed when two VGs share the name.
+    #[serde(default)]
+    #[schemars(with = "UuidSchema")]
+    pub uuid: Option<VgUuid>,
+    /// The state of its metadata areas.
+    #[serde(default)]
+    #[schemars(with = "Metadata")]
+    pub metadata: Option<Metadata>,
+}
+
+/// The state of a VG's metadata areas.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Metadata {
+    /// `sound`: every label and area good, and all areas agree.
+    pub state: MetadataState,
+    /// Where the metadata comes from when no area has it.
+    #[serde(default)]
+    pub recover_from: RecoverFrom,
+}
+
+/// The state metadata areas should be in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MetadataState {
+    /// Every label and area good, and all areas agree.
+    Sound,
+}
+
+/// A PV of the VG.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PhysicalVolume {
+    /// `attached`: label and metadata areas good, not flagged MISSING, device present.
+    pub state: PvState,
+    /// Where it is; where a lost label is written again.
+    #[serde(default)]
+    #[schemars(with = "TextSchema")]
+    pub device: Option<String>,
+}
+
+/// The state a PV should be in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PvState {
+    /// Label and metadata areas good, not flagged MISSING, device present.
+    Attached,
+}
+
+/// An LV of the VG.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogicalVolume {
+    /// `present`: recovered from older metadata when it is gone.
+    pub state: LvState,
+    /// Its UUID; without it the newest LV of that name is meant.
+    #[serde(default)]
+    #[schemars(with = "UuidSchema")]
+    pub uuid: Option<LvUuid>,
+    /// Which metadata describes it, when it is gone.
+    #[serde(default)]
+    pub recover_from: RecoverFrom,
+    /// Another name, when this one is taken meanwhile.
+    #[serde(default)]
+    #[schemars(with = "NameSchema")]
+    pub recover_as: Option<LvName>,
+}
+
+/// The state an LV should be in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LvState {
+    /// Recovered from older metadata when it is gone.
+    Present,
+}
+
+/// Which metadata to use: `newest`, a version, or a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RecoverFrom {
+    /// The newest that serves.
+    #[default]
+    Newest,
+    /// A version that stands somewhere.
+    Version {
+        /// Its number.
+        seqno: u32,
+        /// The beginning of its content digest, where versions share the number.
+        digest: Option<DigestPrefix>,
+    },
+    /// A file with metadata; an absolute path.
+    File(String),
+}
+
+/// Something to be done at every apply.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// Copies the content of an LV.
+    Copy(CopyTask),
+}
+
+/// Copies the content of an LV.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CopyTask {
+    /// The LV.
+    #[schemars(with = "NameSchema")]
+    pub from: LvName,
+    /// Where to.
+    pub to: CopyTarget,
+}
+
+/// Where a copy goes.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CopyTarget {
+    /// To a new file, sparse, with a manifest beside it; an absolute path.
+    #[schemars(with = "TextSchema")]
+    File(String),
+}
+
+/// What must hold before anything is called done.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    /// The content of an LV has this SHA-256 digest.
+    Sha256(Sha256Check),
+}
+
+/// The content of an LV has this SHA-256 digest.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sha256Check {
+    /// The LV.
+    #[schemars(with = "NameSchema")]
+    pub logical_volume: LvName,
+    /// 64 hexadecimal digits.
+    #[schemars(with = "DigestSchema")]
+    pub digest: Digest,
+}
+
+/// What is accepted, and what happens on failure.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Hazards that are accepted, each for one object.
+    #[serde(default)]
+    pub accept: Vec<Acceptance>,
+    /// What happens when an operation fails.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+}
+
+/// A hazard that is accepted for one object.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Acceptance {
+    /// Which hazard.
+    pub hazard: HazardKind,
+    /// The object as the plan's output names it: an LV or VG name, or a PV UUID.
+    #[schemars(with = "NameSchema")]
+    pub object: String,
+    /// Why the loss is accepted.
+    #[schemars(with = "TextSchema")]
+    pub because: String,
+}
+
+/// What happens when an operation fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// Everything done is undone, as far as it has an exact undo.
+    #[default]
+    RollBack,
+    /// Everything stays as it is, for a person to look at.
+    Stop,
+}

@@ -1,0 +1,43 @@
+//! The losses an operation can cause, each of which a plan must accept by name.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A kind of loss.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum HazardKind {
+    /// Going back to an older text loses every change since. Object: the VG.
+    OlderMetadata,
+    /// Extents of a recovered LV belonged to others in between. Object: the LV.
+    ReusedExtents,
+    /// A mirror or RAID leg missed writes. Object: the LV.
+    StaleLeg,
+    /// Nothing on the device links it to the PV whose label is written there. Object: the PV.
+    UnprovenDevice,
+}
+
+impl HazardKind {
+    /// The name as plans write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OlderMetadata => "older-metadata",
+            Self::ReusedExtents => "reused-extents",
+            Self::StaleLeg => "stale-leg",
+            Self::UnprovenDevice => "unproven-device",
+        }
+    }
+}
+
+/// A loss that a plan must accept: what, of which object, and how much.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Hazard {
+    /// What kind of loss.
+    pub kind: HazardKind,
+    /// Of what: an LV or VG name, or a PV UUID.
+    pub object: String,
+    /// What is lost, item by item.
+    pub loss: Vec<String>,
+}

@@ -1,0 +1,163 @@
+//! What a schema cannot say: goals that contradict each other or would do nothing.
+//!
+//! Works on the document as it stands, so that its problems are shown together with those of the
+//! structure; what is not of the right type is passed over here.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::ids::LvName;
+use crate::plan::glob::LvPattern;
+use crate::plan::problem::{Code, Problem};
+use crate::plan::yaml::Tree;
+
+/// Everything that cannot be meant.
+pub fn problems(tree: &Tree) -> Vec<Problem> {
+    let json = tree.json();
+    let mut checker = Checker { tree, problems: Vec::new() };
+    let metadata = at(&json, "/volume_group/metadata");
+    checker.recover_from(metadata, &["volume_group", "metadata"]);
+    for (key, pv) in entries(at(&json, "/physical_volumes")) {
+        checker.pv(key, pv);
+    }
+    let lvs = at(&json, "/logical_volumes");
+    for (name, lv) in entries(lvs) {
+        checker.lv(name, lv);
+    }
+    checker.recovered_names(lvs);
+    checker.copies(at(&json, "/tasks"));
+    checker.acceptances(at(&json, "/policy/accept"));
+    checker.problems
+}
+
+/// A plan that is valid and asks for nothing.
+pub fn asks_for_nothing(tree: &Tree) -> Option<Problem> {
+    let json = tree.json();
+    let asks = |value: &Value| match value {
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(entries) => !entries.is_empty(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    };
+    let keys = ["physical_volumes", "logical_volumes", "tasks", "checks"];
+    let wants = keys.iter().any(|key| asks(at(&json, &format!("/{key}"))))
+        || asks(at(&json, "/volume_group/metadata"));
+    let help = "add `physical_volumes`, `logical_volumes`, `volume_group.metadata`, `tasks` or \
+                `checks`";
+    let span = tree.key_span(&["volume_group"]);
+    let problem = Problem::new(Code::NoEffect, "the plan asks for nothing", span);
+    (!wants).then(|| problem.with_help(help))
+}
+
+/// What stands at this JSON pointer; null where nothing does.
+fn at<'v>(value: &'v Value, pointer: &str) -> &'v Value {
+    value.pointer(pointer).unwrap_or(&Value::Null)
+}
+
+fn entries(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    value.as_object().into_iter().flatten().map(|(key, value)| (key.as_str(), value))
+}
+
+/// The source text of a scalar.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+struct Checker<'a> {
+    tree: &'a Tree,
+    problems: Vec<Problem>,
+}
+
+impl Checker<'_> {
+    fn at_value(&mut self, code: Code, path: &[&str], message: String, help: &str) {
+        let span = self.tree.value_span(path);
+        self.problems.push(Problem::new(code, message, span).with_help(help));
+    }
+
+    fn at_key(&mut self, code: Code, path: &[&str], message: String, help: &str) {
+        let span = self.tree.key_span(path);
+        self.problems.push(Problem::new(code, message, span).with_help(help));
+    }
+
+    fn absolute(&mut self, file: &Value, path: &[&str]) {
+        if let Some(file) = text(file).filter(|file| !file.starts_with('/')) {
+            let message = format!("`{file}` is not an absolute path");
+            let help = "a plan is applied in another directory than it was written in: \
+                        write the path from `/` on";
+            self.at_value(Code::RelativePath, path, message, help);
+        }
+    }
+
+    fn recover_from(&mut self, object: &Value, path: &[&str]) {
+        let path: Vec<&str> = path.iter().copied().chain(["recover_from", "file"]).collect();
+        self.absolute(at(object, "/recover_from/file"), &path);
+    }
+
+    fn pv(&mut self, key: &str, pv: &Value) {
+        if key == "*" && !at(pv, "/device").is_null() {
+            let message = "`device` cannot stand for every PV".to_owned();
+            let help = "name the PV by its UUID";
+            self.at_key(Code::Contradiction, &["physical_volumes", "*", "device"], message, help);
+        }
+    }
+
+    fn lv(&mut self, name: &str, lv: &Value) {
+        self.recover_from(lv, &["logical_volumes", name]);
+        if LvPattern::parse(name).is_ok_and(|pattern| pattern.is_glob()) {
+            let message = format!("`{name}` is a glob, which matches only LVs that are there");
+            let help = "name the LV to be recovered; a glob cannot bring anything back";
+            self.at_key(Code::NoEffect, &["logical_volumes", name], message, help);
+        }
+        let new_name = text(at(lv, "/recover_as")).and_then(|name| name.parse::<LvName>().ok());
+        if let Some(reserved) = new_name.filter(LvName::is_reserved) {
+            let path = ["logical_volumes", name, "recover_as"];
+            let message = format!("LVM keeps names like `{reserved}` for itself");
+            self.at_value(Code::BadValue, &path, message, "choose another name");
+        }
+    }
+
+    /// Two LVs cannot come back under one name.
+    fn recovered_names(&mut self, lvs: &Value) {
+        let mut taken: BTreeMap<String, &str> = BTreeMap::new();
+        for (name, lv) in entries(lvs) {
+            let target = text(at(lv, "/recover_as")).unwrap_or_else(|| name.to_owned());
+            if let Some(other) = taken.insert(target.clone(), name) {
+                let message = format!("LVs `{other}` and `{name}` would both be called `{target}`");
+                let path = ["logical_volumes", name];
+                self.at_key(Code::Contradiction, &path, message, "give one another `recover_as`");
+            }
+        }
+    }
+
+    fn copies(&mut self, tasks: &Value) {
+        let mut targets = Vec::new();
+        for (index, task) in tasks.as_array().into_iter().flatten().enumerate() {
+            let index = index.to_string();
+            let path = ["tasks", index.as_str(), "copy", "to", "file"];
+            let file = at(task, "/copy/to/file");
+            self.absolute(file, &path);
+            let Some(file) = text(file) else { continue };
+            if targets.contains(&file) {
+                let message = format!("two tasks copy to `{file}`");
+                self.at_value(Code::Contradiction, &path, message, "write to another file");
+            }
+            targets.push(file);
+        }
+    }
+
+    fn acceptances(&mut self, accepted: &Value) {
+        for (index, acceptance) in accepted.as_array().into_iter().flatten().enumerate() {
+            if text(at(acceptance, "/because")).is_some_and(|reason| reason.trim().is_empty()) {
+                let index = index.to_string();
+                let path = ["policy", "accept", index.as_str(), "because"];
+                let message = "a loss is accepted without a reason".to_owned();
+                self.at_value(Code::BadValue, &path, message, "say why, for the next reader");
+            }
+        }
+    }
+}
