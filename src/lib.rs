@@ -11,6 +11,7 @@ pub mod fault;
 pub mod ids;
 pub mod model;
 pub mod ondisk;
+pub mod operation;
 pub mod plan;
 pub mod text;
 pub mod units;

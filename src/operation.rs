@@ -1,0 +1,276 @@
+//! Operations: the steps a plan comes to, as data, and the contract each of them fulfils.
+//!
+//! An operation says what it reads and writes, what must hold before, what it does as [`Act`]s,
+//! what the world is like afterwards, what it risks and how it is undone. `graph` orders
+//! operations by it, `simulate` follows the prediction, `execute` performs the acts and holds the
+//! world to the prediction, `report` prints all of it: one story, four readers.
+
+pub mod act;
+mod check_sha256;
+mod commit;
+mod commit_metadata;
+mod content;
+mod copy_lv;
+mod restore_missing_pv;
+mod save_evidence;
+mod splice_lv;
+mod write_pv_label;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ForeignText, LvUuid, OperationId, PvUuid, VgUuid};
+use crate::model::inventory::{Inventory, Realm};
+use crate::operation::act::Act;
+use crate::plan::hazard::Hazard;
+
+pub use check_sha256::CheckSha256;
+pub use commit_metadata::CommitMetadata;
+pub use copy_lv::CopyLv;
+pub use restore_missing_pv::RestoreMissingPv;
+pub use save_evidence::SaveEvidence;
+pub use splice_lv::SpliceLv;
+pub use write_pv_label::WritePvLabel;
+
+/// Every kind of operation. The names are those of the journal, the reports and the book.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "operation", rename_all = "snake_case")]
+pub enum Operation {
+    /// Saves everything the plan may touch.
+    SaveEvidence(SaveEvidence),
+    /// Writes the label of a PV again.
+    WritePvLabel(WritePvLabel),
+    /// Writes metadata areas that are damaged, empty or do not agree.
+    CommitMetadata(CommitMetadata),
+    /// Takes the MISSING mark off a PV.
+    RestoreMissingPv(RestoreMissingPv),
+    /// Puts a lost LV into the current metadata.
+    SpliceLv(Box<SpliceLv>),
+    /// Copies the content of an LV.
+    CopyLv(CopyLv),
+    /// Compares the content of an LV with a digest.
+    CheckSha256(CheckSha256),
+}
+
+impl Operation {
+    /// The contract it fulfils.
+    pub fn contract(&self) -> &dyn Contract {
+        match self {
+            Self::SaveEvidence(operation) => operation,
+            Self::WritePvLabel(operation) => operation,
+            Self::CommitMetadata(operation) => operation,
+            Self::RestoreMissingPv(operation) => operation,
+            Self::SpliceLv(operation) => operation.as_ref(),
+            Self::CopyLv(operation) => operation,
+            Self::CheckSha256(operation) => operation,
+        }
+    }
+
+    /// The name of its kind.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::SaveEvidence(_) => "save_evidence",
+            Self::WritePvLabel(_) => "write_pv_label",
+            Self::CommitMetadata(_) => "commit_metadata",
+            Self::RestoreMissingPv(_) => "restore_missing_pv",
+            Self::SpliceLv(_) => "splice_lv",
+            Self::CopyLv(_) => "copy_lv",
+            Self::CheckSha256(_) => "check_sha256",
+        }
+    }
+
+    /// The operation without what is only said about it: two plans are the same if this is.
+    #[must_use]
+    pub fn without_notes(&self) -> Self {
+        let mut bare = self.clone();
+        if let Self::SpliceLv(splice) = &mut bare {
+            splice.lost.notes.clear();
+        }
+        bare
+    }
+
+    /// Its identity: kind and object.
+    pub fn id(&self) -> OperationId {
+        OperationId::new(self.kind(), self.contract().object())
+    }
+
+    /// Whether it belongs to the plan's states, its tasks or its checks.
+    pub const fn stage(&self) -> Stage {
+        match self {
+            Self::SaveEvidence(_) => Stage::Evidence,
+            Self::WritePvLabel(_)
+            | Self::CommitMetadata(_)
+            | Self::RestoreMissingPv(_)
+            | Self::SpliceLv(_) => Stage::State,
+            Self::CopyLv(_) => Stage::Task,
+            Self::CheckSha256(_) => Stage::Check,
+        }
+    }
+}
+
+/// What an operation belongs to; stages follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Before anything is written.
+    Evidence,
+    /// The states a plan wants.
+    State,
+    /// What is done at every apply.
+    Task,
+    /// What must hold in the end.
+    Check,
+}
+
+/// How much an operation can cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Risk {
+    /// Writes to no disk of the VG.
+    ReadOnly,
+    /// Has an exact undo, from data captured before.
+    Reversible,
+    /// Loses nothing, but has no undo.
+    OneWay,
+    /// Can lose something; its hazard must be accepted.
+    Irreversible,
+}
+
+impl Risk {
+    /// The name as reports print it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "read-only",
+            Self::Reversible => "reversible",
+            Self::OneWay => "one-way",
+            Self::Irreversible => "irreversible",
+        }
+    }
+
+    /// Whether a rollback can pass it.
+    pub const fn has_undo(self) -> bool {
+        matches!(self, Self::ReadOnly | Self::Reversible)
+    }
+}
+
+/// Something that operations read and write; edges of the graph come from it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resource {
+    /// The evidence of the run.
+    Evidence,
+    /// The metadata text of a VG, in all its areas.
+    Metadata(VgUuid),
+    /// The label of a PV.
+    Label(PvUuid),
+    /// The content of an LV.
+    Content(LvUuid),
+    /// A file.
+    File(String),
+}
+
+impl std::fmt::Display for Resource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Evidence => f.write_str("the evidence"),
+            Self::Metadata(_) => f.write_str("the VG's metadata"),
+            Self::Label(pv) => write!(f, "the label of PV {pv}"),
+            Self::Content(_) => f.write_str("the LV's content"),
+            Self::File(path) => write!(f, "{}", ForeignText::from(path.as_str())),
+        }
+    }
+}
+
+/// What an operation touches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Touches {
+    /// What it needs as it is.
+    pub reads: Vec<Resource>,
+    /// What it changes.
+    pub writes: Vec<Resource>,
+}
+
+/// Who writes, when and where: what LVM puts into the frame of every text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signature {
+    /// Program and version.
+    pub program: String,
+    /// The node name.
+    pub node: ForeignText,
+    /// The machine, as `uname` prints it.
+    pub machine: ForeignText,
+    /// Seconds since 1970: when the run began. The same in every text of the run, so that a
+    /// resumed run writes what an undisturbed one would have.
+    pub time: i64,
+    /// The same for people.
+    pub time_shown: String,
+}
+
+/// What an operation does in the face of an inventory, and what comes of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lowered {
+    /// What is done, in this order.
+    pub acts: Vec<Act>,
+    /// The inventory afterwards. What it says must hold; what it says no different from before
+    /// must not have changed.
+    pub predicted: Inventory,
+}
+
+/// What must hold before an operation does not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct Unfit {
+    /// Why, for people.
+    pub why: String,
+}
+
+impl Unfit {
+    /// Says why.
+    pub fn new(why: impl Into<String>) -> Self {
+        Self { why: why.into() }
+    }
+}
+
+/// What a read-only look tells about an operation that was started and has no outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Probe {
+    /// The world is as before: it was not applied.
+    Before,
+    /// The world is as predicted: it was applied.
+    After,
+    /// Neither: it stopped half-way, or somebody else was there.
+    Neither,
+}
+
+/// What every operation says about itself.
+pub trait Contract {
+    /// The one thing it works on, as its identity names it: a UUID where there is one.
+    fn object(&self) -> String;
+
+    /// What it does, in one line, for people.
+    fn title(&self) -> String;
+
+    /// Why the plan needs it, and what follows, line by line.
+    fn reasons(&self) -> Vec<String>;
+
+    /// What it reads and writes.
+    fn touches(&self) -> Touches;
+
+    /// How much it can cost here.
+    fn risk(&self, realm: Realm) -> Risk;
+
+    /// How it is undone here, or why there is no undo, for people.
+    fn undo(&self, realm: Realm) -> &'static str;
+
+    /// Losses that the plan must accept.
+    fn hazards(&self) -> Vec<Hazard>;
+
+    /// Checks that what must hold before does, and works out what is done and what comes of it.
+    ///
+    /// # Errors
+    /// [`Unfit`], when it must not be done to this inventory.
+    fn lower(&self, now: &Inventory, signature: &Signature) -> Result<Lowered, Unfit>;
+
+    /// Tells from the world whether it was applied, where its acts leave no trace of their own.
+    fn probe(&self, now: &Inventory) -> Probe;
+}

@@ -1,0 +1,111 @@
+//! Acts: the few things operations are made of. The host performs them one by one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{DeviceName, Digest, LvName, LvUuid, PvUuid, VgUuid};
+use crate::model::mapping::ContentMap;
+use crate::units::Bytes;
+
+/// A stretch of a device.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Region {
+    /// The device.
+    pub device: DeviceName,
+    /// Where it begins.
+    pub offset: Bytes,
+    /// How long it is.
+    pub len: Bytes,
+}
+
+/// What a write puts where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WriteOf {
+    /// A label sector.
+    Label,
+    /// A metadata text into a ring.
+    Text,
+    /// A metadata area header whose precommitted slot points to the new text.
+    Precommit,
+    /// A metadata area header whose committed slot points to the new text.
+    Commit,
+    /// What stood there before.
+    PutBack,
+}
+
+impl WriteOf {
+    /// In words, for reports.
+    pub const fn shown(self) -> &'static str {
+        match self {
+            Self::Label => "label",
+            Self::Text => "metadata text",
+            Self::Precommit => "area header, precommitted",
+            Self::Commit => "area header, committed",
+            Self::PutBack => "what stood there before",
+        }
+    }
+}
+
+/// Bytes to be written to a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// Where.
+    pub device: DeviceName,
+    /// From which byte on.
+    pub offset: Bytes,
+    /// What.
+    pub bytes: Vec<u8>,
+    /// What it is.
+    pub of: WriteOf,
+}
+
+impl Write {
+    /// The stretch it changes.
+    pub fn region(&self) -> Region {
+        let len = Bytes::of_len(self.bytes.len());
+        Region { device: self.device.clone(), offset: self.offset, len }
+    }
+}
+
+/// The content of an LV, and where it lies.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Content {
+    /// The VG.
+    pub vg: VgUuid,
+    /// The LV.
+    pub lv: LvUuid,
+    /// What it is called.
+    pub name: LvName,
+    /// Its pieces.
+    pub map: Arc<ContentMap>,
+    /// The device of each PV it lies on.
+    pub devices: BTreeMap<PvUuid, DeviceName>,
+}
+
+/// One thing to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Act {
+    /// Saves stretches of devices into the run's evidence, reads them back and syncs.
+    Save(Vec<Region>),
+    /// Writes to a device.
+    Write(Write),
+    /// Returns when everything written to these devices will survive a power cut.
+    Sync(Vec<DeviceName>),
+    /// Copies content to a new file, with a manifest beside it.
+    CopyToFile {
+        /// What.
+        content: Content,
+        /// An absolute path.
+        path: String,
+    },
+    /// Reads content and compares its digest.
+    CompareContent {
+        /// What.
+        content: Content,
+        /// What it must be.
+        expected: Digest,
+    },
+}

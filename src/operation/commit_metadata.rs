@@ -1,0 +1,124 @@
+//! Writes metadata areas that are damaged, empty or do not agree.
+//!
+//! Effect: the VG's text, unchanged but for its number, goes into every area in use and into the
+//! areas named here, by the protocol of [`crate::operation::commit`]. Half way: every area has the
+//! old text or the new one. Undo: the bytes that were overwritten are put back. Equivalent:
+//! `vgck --updatemetadata`; for an older version `vgcfgrestore`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::diff::{BaseVersion, UnsoundArea};
+use crate::ids::{Digest, PvUuid, VgName, VgUuid};
+use crate::model::choice::Standing;
+use crate::model::inventory::{Inventory, Realm};
+use crate::model::timeline::MetadataText;
+use crate::operation::commit;
+use crate::operation::{Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit};
+use crate::plan::hazard::Hazard;
+
+/// Writes metadata areas that are damaged, empty or do not agree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitMetadata {
+    /// The VG.
+    pub vg: VgUuid,
+    /// What it is called.
+    pub name: VgName,
+    /// The version that is written.
+    pub base: BaseVersion,
+    /// Areas that are not as they should be.
+    pub areas: Vec<UnsoundArea>,
+    /// What is lost by going back.
+    pub hazard: Option<Hazard>,
+}
+
+impl CommitMetadata {
+    fn base<'a>(&self, now: &'a Inventory) -> Result<&'a MetadataText, Unfit> {
+        let gone = || Unfit::new("the version to be written stands nowhere any more");
+        let on_disk = now.vgs.get(&self.vg).ok_or_else(gone)?;
+        match &self.base {
+            BaseVersion::Current => current_text(now, self.vg),
+            BaseVersion::Version { seqno, content } => {
+                let branches = on_disk.timeline.branches(*seqno);
+                let found = branches.iter().find(|version| version.content() == *content);
+                found.map(|version| &version.text).ok_or_else(gone)
+            }
+        }
+    }
+}
+
+/// The text that counts.
+pub fn current_text(now: &Inventory, vg: VgUuid) -> Result<&MetadataText, Unfit> {
+    let standing = now.vgs.get(&vg).map(|on_disk| &on_disk.standing);
+    let key: Option<Digest> = match standing {
+        Some(Standing::Clear { text, .. }) => Some(*text),
+        Some(Standing::None | Standing::Branches { .. }) | None => None,
+    };
+    let text = key.and_then(|key| now.texts.get(&key));
+    text.ok_or_else(|| Unfit::new("no text of the VG counts"))
+}
+
+impl Contract for CommitMetadata {
+    fn object(&self) -> String {
+        self.vg.to_string()
+    }
+
+    fn title(&self) -> String {
+        let version = match &self.base {
+            BaseVersion::Current => "the metadata".to_owned(),
+            BaseVersion::Version { seqno, content } => {
+                format!("the metadata of seqno {seqno} ({})", content.short())
+            }
+        };
+        format!("write {version} of VG {} to its areas", self.name)
+    }
+
+    fn reasons(&self) -> Vec<String> {
+        self.areas
+            .iter()
+            .map(|area| format!("PV {} area {}: {}", area.pv, area.area, area.what))
+            .collect()
+    }
+
+    fn touches(&self) -> Touches {
+        let labels = self.areas.iter().map(|area| Resource::Label(area.pv));
+        Touches {
+            reads: std::iter::once(Resource::Evidence).chain(labels).collect(),
+            writes: vec![Resource::Metadata(self.vg)],
+        }
+    }
+
+    fn risk(&self, realm: Realm) -> Risk {
+        match realm {
+            Realm::Images => Risk::Reversible,
+        }
+    }
+
+    fn undo(&self, realm: Realm) -> &'static str {
+        match realm {
+            Realm::Images => "area headers, then texts, are put back byte by byte",
+        }
+    }
+
+    fn hazards(&self) -> Vec<Hazard> {
+        self.hazard.clone().into_iter().collect()
+    }
+
+    fn lower(&self, now: &Inventory, signature: &Signature) -> Result<Lowered, Unfit> {
+        let repair: Vec<(PvUuid, usize)> =
+            self.areas.iter().map(|area| (area.pv, area.area)).collect();
+        let change = commit::Change {
+            vg: self.vg,
+            base: self.base(now)?,
+            repair: &repair,
+            description: "Written by lvmend: commit_metadata".to_owned(),
+        };
+        commit::lower(now, &change, signature, |_, _| Ok(()), |_| false)
+    }
+
+    fn probe(&self, now: &Inventory) -> Probe {
+        match now.vgs.get(&self.vg).map(|on_disk| &on_disk.standing) {
+            Some(Standing::Clear { outvoted, .. }) if outvoted.is_empty() => Probe::After,
+            _ => Probe::Neither,
+        }
+    }
+}

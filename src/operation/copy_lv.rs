@@ -1,0 +1,95 @@
+//! Copies the content of an LV to a new file.
+//!
+//! Effect: a sparse file with the content and a manifest beside it; no disk of the VG is written.
+//! Half way: a file without a manifest, which is removed when the run is resumed or rolled back.
+//! Undo: none needed; a finished copy stays.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{LvName, LvUuid, VgUuid};
+use crate::model::inventory::{Inventory, Realm, TargetFile};
+use crate::operation::act::Act;
+use crate::operation::content::content_of;
+use crate::operation::{Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit};
+use crate::plan::hazard::Hazard;
+
+/// Copies the content of an LV.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyLv {
+    /// The VG.
+    pub vg: VgUuid,
+    /// The LV.
+    pub lv: LvUuid,
+    /// What it is called.
+    pub name: LvName,
+    /// Where to; an absolute path.
+    pub path: String,
+}
+
+impl Contract for CopyLv {
+    fn object(&self) -> String {
+        self.path.clone()
+    }
+
+    fn title(&self) -> String {
+        let path = crate::ids::ForeignText::from(self.path.as_str());
+        format!("copy the content of LV {} to {path}", self.name)
+    }
+
+    fn reasons(&self) -> Vec<String> {
+        vec!["sparse, synced, with its SHA-256 in a manifest beside it".to_owned()]
+    }
+
+    fn touches(&self) -> Touches {
+        Touches {
+            reads: vec![
+                Resource::Evidence,
+                Resource::Metadata(self.vg),
+                Resource::Content(self.lv),
+            ],
+            writes: vec![Resource::File(self.path.clone())],
+        }
+    }
+
+    fn risk(&self, realm: Realm) -> Risk {
+        match realm {
+            Realm::Images => Risk::ReadOnly,
+        }
+    }
+
+    fn undo(&self, realm: Realm) -> &'static str {
+        match realm {
+            Realm::Images => "none needed: the copy is a new file and stays",
+        }
+    }
+
+    fn hazards(&self) -> Vec<Hazard> {
+        Vec::new()
+    }
+
+    fn lower(&self, now: &Inventory, _: &Signature) -> Result<Lowered, Unfit> {
+        let path = crate::ids::ForeignText::from(self.path.as_str());
+        match now.targets.get(&self.path) {
+            Some(TargetFile::Free) | None => {}
+            Some(TargetFile::NoDirectory(why)) => {
+                return Err(Unfit::new(format!("{path} cannot be made: {why}")));
+            }
+            Some(TargetFile::Done(_) | TargetFile::Taken) => {
+                return Err(Unfit::new(format!("{path} exists already")));
+            }
+        }
+        let content = content_of(now, self.vg, self.lv)?;
+        let acts = vec![Act::CopyToFile { content, path: self.path.clone() }];
+        Ok(Lowered { acts, predicted: now.clone() })
+    }
+
+    fn probe(&self, now: &Inventory) -> Probe {
+        match now.targets.get(&self.path) {
+            Some(TargetFile::Done(manifest)) if manifest.lv == self.lv => Probe::After,
+            Some(TargetFile::Free) => Probe::Before,
+            Some(TargetFile::Done(_) | TargetFile::Taken | TargetFile::NoDirectory(_)) | None => {
+                Probe::Neither
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Operation zero: saves the raw bytes of everything the plan may touch, before the first write.
+//!
+//! Effect: none on any device. What is saved are the first page of every PV of the VG, where the
+//! label is, and all of its metadata areas, rings included: LVM itself wipes such bytes on its
+//! first write. Half way: a part is saved, nothing else has begun. Undo: none needed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{DeviceName, PvUuid, VgUuid};
+use crate::model::device::{Device, DiskArea};
+use crate::model::inventory::{Inventory, Realm};
+use crate::operation::act::{Act, Region};
+use crate::operation::{Contract, Lowered, Probe, Resource, Signature, Touches, Unfit};
+use crate::plan::hazard::Hazard;
+use crate::units::Bytes;
+
+/// Where the label is, and all that comes before the first metadata area.
+const FIRST_PAGE: Bytes = Bytes::new(4096);
+
+/// Saves everything the plan may touch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SaveEvidence {
+    /// The VG.
+    pub vg: VgUuid,
+    /// PVs of it that are there.
+    pub pvs: Vec<PvUuid>,
+    /// Devices that get a label, with the areas that will be written there.
+    pub unlabelled: Vec<(DeviceName, Vec<DiskArea>)>,
+}
+
+impl SaveEvidence {
+    fn regions(&self, now: &Inventory) -> Result<Vec<Region>, Unfit> {
+        let mut regions = Vec::new();
+        for pv in &self.pvs {
+            let devices = now.devices_of(*pv);
+            let device = devices
+                .first()
+                .ok_or_else(|| Unfit::new(format!("PV {pv} is not on any device any more")))?;
+            regions.extend(regions_of(device, &[]));
+        }
+        for (name, areas) in &self.unlabelled {
+            let device = now
+                .device(name)
+                .ok_or_else(|| Unfit::new(format!("{name} is not there any more")))?;
+            regions.extend(regions_of(device, areas));
+        }
+        Ok(merged(regions))
+    }
+}
+
+/// Regions in order, those that touch or overlap as one.
+fn merged(mut regions: Vec<Region>) -> Vec<Region> {
+    let end = |region: &Region| region.offset.saturating_add(region.len);
+    regions.sort();
+    let mut merged: Vec<Region> = Vec::with_capacity(regions.len());
+    for region in regions {
+        match merged.last_mut() {
+            Some(last) if last.device == region.device && region.offset <= end(last) => {
+                let both = end(last).max(end(&region));
+                last.len = both.saturating_sub(last.offset);
+            }
+            Some(_) | None => merged.push(region),
+        }
+    }
+    merged
+}
+
+fn regions_of(device: &Device, further: &[DiskArea]) -> Vec<Region> {
+    let region = |offset: Bytes, len: Bytes| {
+        let len = len.min(device.size.saturating_sub(offset));
+        (!len.is_zero()).then(|| Region { device: device.name.clone(), offset, len })
+    };
+    let first = region(Bytes::ZERO, FIRST_PAGE);
+    let found = device.areas().iter().filter_map(|area| region(area.offset, area.size));
+    let further = further.iter().filter_map(|area| region(area.offset, area.size));
+    first.into_iter().chain(found).chain(further).collect()
+}
+
+impl Contract for SaveEvidence {
+    fn object(&self) -> String {
+        self.vg.to_string()
+    }
+
+    fn title(&self) -> String {
+        format!("save labels and metadata areas of {} PVs", self.pvs.len() + self.unlabelled.len())
+    }
+
+    fn reasons(&self) -> Vec<String> {
+        vec!["whatever is overwritten later, by this run or by LVM, can be put back".to_owned()]
+    }
+
+    fn touches(&self) -> Touches {
+        Touches { reads: Vec::new(), writes: vec![Resource::Evidence] }
+    }
+
+    fn risk(&self, realm: Realm) -> crate::operation::Risk {
+        match realm {
+            Realm::Images => crate::operation::Risk::ReadOnly,
+        }
+    }
+
+    fn undo(&self, realm: Realm) -> &'static str {
+        match realm {
+            Realm::Images => "none needed: it writes to the state directory only",
+        }
+    }
+
+    fn hazards(&self) -> Vec<Hazard> {
+        Vec::new()
+    }
+
+    fn lower(&self, now: &Inventory, _: &Signature) -> Result<Lowered, Unfit> {
+        Ok(Lowered { acts: vec![Act::Save(self.regions(now)?)], predicted: now.clone() })
+    }
+
+    fn probe(&self, _: &Inventory) -> Probe {
+        // It leaves no trace on any device, and may be done again.
+        Probe::Before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn region(device: &str, offset: u64, len: u64) -> Region {
+        let device = DeviceName::whole(device);
+        Region { device, offset: Bytes::new(offset), len: Bytes::new(len) }
+    }
+
+    #[test]
+    fn what_touches_or_overlaps_is_saved_as_one() {
+        let all = vec![
+            region("b", 0, 10),
+            region("a", 8, 2),
+            region("a", 0, 4),
+            region("a", 4, 4),
+            region("a", 20, 5),
+            region("a", 21, 1),
+        ];
+        assert_eq!(merged(all), [region("a", 0, 10), region("a", 20, 5), region("b", 0, 10)]);
+    }
+}
