@@ -7,6 +7,7 @@
 //! The modules are rooms with an order, see `ARCHITECTURE.md`: each uses only what stands above
 //! it. Rooms down to `simulate` do no I/O at all.
 
+pub mod diff;
 pub mod fault;
 pub mod ids;
 pub mod model;

@@ -1,0 +1,280 @@
+//! Plan against inventory: what has to change, what speaks against it, what is worth knowing.
+//!
+//! Pure. Nothing is decided here about order or about how a change is made.
+
+mod attach;
+mod base;
+mod bring;
+mod claims;
+mod label;
+mod recover;
+mod sound;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{DeviceName, Digest, LvName, LvUuid, PvUuid};
+use crate::model::device::DiskArea;
+use crate::model::extent_map::ExtentRange;
+use crate::model::inventory::{Inventory, VgOnDisk};
+use crate::plan::hazard::Hazard;
+use crate::plan::resolve::Goals;
+use crate::units::{Bytes, Sectors};
+
+pub use base::{Base, BaseVersion};
+
+/// What a plan comes to in the face of an inventory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diff {
+    /// What has to change; empty when every state holds.
+    pub changes: Vec<Change>,
+    /// What speaks against it; the plan is not applied while there is any.
+    pub refusals: Vec<Refusal>,
+    /// What is worth knowing.
+    pub notes: Vec<String>,
+}
+
+/// One difference between plan and inventory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A PV has lost its label, and the device it is on was found.
+    WriteLabel(LostPv),
+    /// Metadata areas are damaged, empty, or do not agree.
+    WriteAreas(UnsoundAreas),
+    /// A PV is flagged MISSING and is there.
+    RestorePv(ReturnedPv),
+    /// An LV is gone and can be brought back.
+    RecoverLv(Box<LostLv>),
+}
+
+/// A PV without a label.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostPv {
+    /// The PV.
+    pub pv: PvUuid,
+    /// The device it is on.
+    pub device: DeviceName,
+    /// What the new label will say the device's size is.
+    pub device_size: Bytes,
+    /// Where data begins, from the VG's metadata.
+    pub data_start: Sectors,
+    /// The bootloader area, from the VG's metadata.
+    pub bootloader: Option<DiskArea>,
+    /// The metadata areas: those found, or where LVM puts one when none was found.
+    pub areas: Vec<DiskArea>,
+    /// Whether those areas still stand.
+    pub areas_found: bool,
+    /// What links the device to the PV.
+    pub link: String,
+    /// What is risked, when nothing links them.
+    pub hazard: Option<Hazard>,
+}
+
+/// Areas that have to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnsoundAreas {
+    /// The version that is written.
+    pub base: BaseVersion,
+    /// The areas, and what is wrong with each.
+    pub areas: Vec<UnsoundArea>,
+    /// What is lost by going back to an older version.
+    pub hazard: Option<Hazard>,
+}
+
+/// An area that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct UnsoundArea {
+    /// Whose area.
+    pub pv: PvUuid,
+    /// Which one, counted from 0.
+    pub area: usize,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// A PV that came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReturnedPv {
+    /// The PV.
+    pub pv: PvUuid,
+    /// The version it saw last, when its areas tell.
+    pub saw: Option<u32>,
+    /// LVs with a piece on it, by the name people know them by.
+    pub lvs: Vec<LvName>,
+    /// What happened meanwhile to pieces on this PV, and what follows for legs.
+    pub meanwhile: Vec<String>,
+    /// What is risked: legs that missed writes and that nothing will bring up to date.
+    pub hazards: Vec<Hazard>,
+    /// Digest of the pieces that lie on this PV.
+    pub pieces: Digest,
+}
+
+/// An LV that comes back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostLv {
+    /// What it was called.
+    pub name: LvName,
+    /// What it will be called.
+    pub as_name: LvName,
+    /// Its UUID.
+    pub uuid: LvUuid,
+    /// How large it is.
+    pub size: Bytes,
+    /// The version that describes it.
+    pub seqno: u32,
+    /// That version's content digest.
+    pub content: Digest,
+    /// It and its parts: what each was called and will be called.
+    pub names: Vec<(LvName, LvName)>,
+    /// The extents it needs, all free.
+    pub claims: Vec<Claim>,
+    /// What is risked: extents that others used in between.
+    pub hazard: Option<Hazard>,
+    /// What follows.
+    pub notes: Vec<String>,
+}
+
+/// Extents on one PV.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The PV.
+    pub pv: PvUuid,
+    /// First extent of each run, and how many.
+    pub extents: Vec<(u64, u64)>,
+}
+
+impl Claim {
+    fn new(pv: PvUuid, ranges: &[ExtentRange]) -> Self {
+        let extents = ranges.iter().map(|r| (r.first.get(), r.len().get())).collect();
+        Self { pv, extents }
+    }
+}
+
+/// The stable code of a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefusalCode {
+    /// No metadata of the VG can be trusted.
+    NoMetadata,
+    /// Equal numbers, different content.
+    MetadataBranches,
+    /// One PV on two devices.
+    DuplicatePv,
+    /// No device carries the PV.
+    PvAbsent,
+    /// The PV left the VG meanwhile.
+    PvNotInVg,
+    /// The device given for a PV is not that PV.
+    WrongDevice,
+    /// The device cannot be written.
+    ReadOnlyDevice,
+    /// The PV does not fit on the device.
+    DeviceTooSmall,
+    /// Several devices could be the PV.
+    UnclearDevice,
+    /// The LV exists under another name.
+    LvRenamed,
+    /// The name belongs to another LV.
+    NameTaken,
+    /// Extents belong to somebody else now.
+    ExtentsTaken,
+    /// The LV cannot be brought back from metadata alone.
+    NotRecoverable,
+    /// The PV's layout changed since.
+    LayoutChanged,
+    /// A copy cannot be made.
+    CopyRefused,
+    /// A hazard that the plan does not accept.
+    HazardNotAccepted,
+    /// An operation would meet a world it must not be done to.
+    Unfit,
+}
+
+/// Something that speaks against the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Its code.
+    pub code: RefusalCode,
+    /// About what.
+    pub object: String,
+    /// Why.
+    pub why: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Refusal {
+    /// A refusal without advice.
+    pub fn new(code: RefusalCode, object: impl fmt::Display, why: impl Into<String>) -> Self {
+        Self { code, object: object.to_string(), why: why.into(), help: None }
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// What every part of the comparison works with.
+struct Context<'a> {
+    inventory: &'a Inventory,
+    vg: &'a VgOnDisk,
+    goals: &'a Goals,
+}
+
+/// Compares goals with an inventory.
+pub fn diff(goals: &Goals, inventory: &Inventory) -> Diff {
+    let mut diff = Diff::default();
+    let Some(vg) = inventory.vgs.get(&goals.vg) else {
+        let gone = "nothing of this volume group was found";
+        diff.refusals.push(Refusal::new(RefusalCode::NoMetadata, goals.vg, gone));
+        return diff;
+    };
+    let context = Context { inventory, vg, goals };
+    let base = match base::choose(&context) {
+        Ok(base) => base,
+        Err(refusal) => {
+            diff.refusals.push(refusal);
+            return diff;
+        }
+    };
+    refuse_duplicates(&context, &base, &mut diff);
+    label::lost_labels(&context, &base, &mut diff);
+    sound::unsound_areas(&context, &base, &mut diff);
+    attach::returned_pvs(&context, &base, &mut diff);
+    recover::lost_lvs(&context, &base, &mut diff);
+    if !diff.changes.is_empty() {
+        refuse_read_only(&context, &base, &mut diff);
+    }
+    diff
+}
+
+/// A PV that stands on two devices: which one is meant cannot be guessed.
+fn refuse_duplicates(context: &Context<'_>, base: &Base, diff: &mut Diff) {
+    for pv in &base.vg.pvs {
+        let devices = context.inventory.devices_of(pv.uuid);
+        if devices.len() > 1 {
+            let names: Vec<String> = devices.iter().map(|d| d.name.to_string()).collect();
+            let why = format!("its label stands on {}", names.join(" and "));
+            diff.refusals.push(
+                Refusal::new(RefusalCode::DuplicatePv, format!("PV {}", pv.uuid), why)
+                    .with_help("leave out the copy, or the device that is not meant"),
+            );
+        }
+    }
+}
+
+/// A change writes to every PV of the VG, so each that is there must be writable.
+fn refuse_read_only(context: &Context<'_>, base: &Base, diff: &mut Diff) {
+    let of_vg = base.vg.pvs.iter().flat_map(|pv| context.inventory.devices_of(pv.uuid));
+    for device in of_vg.filter(|device| device.read_only) {
+        let why = format!("{} can only be read", device.name);
+        diff.refusals.push(
+            Refusal::new(RefusalCode::ReadOnlyDevice, &device.name, why)
+                .with_help("make the image writable, or work on a copy of it"),
+        );
+    }
+}
