@@ -9,6 +9,7 @@
 
 pub mod diff;
 pub mod fault;
+pub mod graph;
 pub mod ids;
 pub mod model;
 pub mod ondisk;

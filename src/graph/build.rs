@@ -1,0 +1,167 @@
+//! Changes, tasks and checks to operations.
+
+use crate::diff::{Change, Diff, Refusal, RefusalCode};
+use crate::graph::{Graph, order};
+use crate::ids::{DeviceName, LvName, LvUuid, PvUuid, VgName};
+use crate::model::device::DiskArea;
+use crate::model::inventory::{Inventory, TargetFile};
+use crate::model::vg::Vg;
+use crate::operation::{
+    CheckSha256, CommitMetadata, CopyLv, Operation, RestoreMissingPv, SaveEvidence, SpliceLv,
+    WritePvLabel,
+};
+use crate::plan::document::{Check, CopyTarget, Task};
+use crate::plan::resolve::Goals;
+
+/// Builds the graph; refusals are those of tasks, which only show here.
+pub fn build(goals: &Goals, diff: &Diff, inventory: &Inventory) -> (Graph, Vec<Refusal>) {
+    let builder = Builder { goals, diff, inventory };
+    let (mut operations, refusals) = builder.tasks();
+    operations.extend(builder.states());
+    operations.extend(builder.checks());
+    let needs_evidence = !diff.changes.is_empty();
+    if needs_evidence {
+        operations.push(builder.evidence());
+    }
+    (order::ordered(operations, inventory.realm), refusals)
+}
+
+struct Builder<'a> {
+    goals: &'a Goals,
+    diff: &'a Diff,
+    inventory: &'a Inventory,
+}
+
+impl Builder<'_> {
+    fn current(&self) -> Option<&Vg> {
+        self.inventory.vgs.get(&self.goals.vg).and_then(|vg| vg.current.as_deref())
+    }
+
+    fn vg_name(&self) -> Option<VgName> {
+        self.inventory.vgs.get(&self.goals.vg).and_then(|vg| vg.name().cloned())
+    }
+
+    fn states(&self) -> Vec<Operation> {
+        let vg = self.goals.vg;
+        let Some(name) = self.vg_name() else {
+            return Vec::new();
+        };
+        let operation = |change: &Change| match change {
+            Change::WriteLabel(lost) => {
+                Operation::WritePvLabel(WritePvLabel { vg, lost: lost.clone() })
+            }
+            Change::WriteAreas(unsound) => Operation::CommitMetadata(CommitMetadata {
+                vg,
+                name: name.clone(),
+                base: unsound.base.clone(),
+                areas: unsound.areas.clone(),
+                hazard: unsound.hazard.clone(),
+            }),
+            Change::RestorePv(returned) => Operation::RestoreMissingPv(RestoreMissingPv {
+                vg,
+                name: name.clone(),
+                pv: returned.pv,
+                lvs: returned.lvs.clone(),
+                pieces: returned.pieces,
+                meanwhile: returned.meanwhile.clone(),
+                hazards: returned.hazards.clone(),
+            }),
+            Change::RecoverLv(lost) => Operation::SpliceLv(Box::new(SpliceLv {
+                vg,
+                vg_name: name.clone(),
+                lost: lost.as_ref().clone(),
+            })),
+        };
+        self.diff.changes.iter().map(operation).collect()
+    }
+
+    /// Everything that any operation writes: all PVs of the VG that are there, since a commit
+    /// goes to each, and devices that get a label.
+    fn evidence(&self) -> Operation {
+        let mut pvs: Vec<PvUuid> =
+            self.inventory.devices.iter().filter_map(|d| d.pv()).map(|pv| pv.uuid).collect();
+        let known = |pv: &PvUuid| {
+            self.inventory.vgs.get(&self.goals.vg).is_some_and(|on_disk| {
+                let in_current = on_disk.current.as_ref().is_some_and(|vg| vg.pv(*pv).is_some());
+                in_current || holds_text_of(self.inventory, *pv, self.goals)
+            })
+        };
+        pvs.retain(known);
+        pvs.sort_unstable();
+        pvs.dedup();
+        let mut unlabelled: Vec<(DeviceName, Vec<DiskArea>)> = Vec::new();
+        for change in &self.diff.changes {
+            if let Change::WriteLabel(lost) = change {
+                unlabelled.push((lost.device.clone(), lost.areas.clone()));
+            }
+        }
+        unlabelled.sort();
+        Operation::SaveEvidence(SaveEvidence { vg: self.goals.vg, pvs, unlabelled })
+    }
+
+    /// The LV of this name: as it is, or as it will be once it is recovered.
+    fn lv(&self, name: &LvName) -> Option<LvUuid> {
+        let recovered = self.diff.changes.iter().find_map(|change| match change {
+            Change::RecoverLv(lost) if lost.as_name == *name => Some(lost.uuid),
+            Change::RecoverLv(_)
+            | Change::WriteLabel(_)
+            | Change::WriteAreas(_)
+            | Change::RestorePv(_) => None,
+        });
+        recovered.or_else(|| self.current().and_then(|vg| vg.lv(name)).map(|lv| lv.uuid))
+    }
+
+    fn tasks(&self) -> (Vec<Operation>, Vec<Refusal>) {
+        let (mut operations, mut refusals) = (Vec::new(), Vec::new());
+        for Task::Copy(copy) in &self.goals.tasks {
+            let CopyTarget::File(path) = &copy.to;
+            let Some(lv) = self.lv(&copy.from) else {
+                continue;
+            };
+            match self.inventory.targets.get(path) {
+                Some(TargetFile::Done(manifest)) if manifest.lv == lv => continue,
+                Some(TargetFile::Done(manifest)) => {
+                    let why = format!("it is a finished copy of another LV ({})", manifest.name);
+                    refusals.push(copy_refusal(path, why));
+                }
+                Some(TargetFile::Taken) => {
+                    refusals.push(copy_refusal(path, "it exists already".to_owned()));
+                }
+                Some(TargetFile::NoDirectory(why)) => {
+                    refusals.push(copy_refusal(path, format!("it cannot be made: {why}")));
+                }
+                Some(TargetFile::Free) | None => {}
+            }
+            let (vg, name, path) = (self.goals.vg, copy.from.clone(), path.clone());
+            operations.push(Operation::CopyLv(CopyLv { vg, lv, name, path }));
+        }
+        (operations, refusals)
+    }
+
+    fn checks(&self) -> Vec<Operation> {
+        let mut operations = Vec::new();
+        for Check::Sha256(check) in &self.goals.checks {
+            let Some(lv) = self.lv(&check.logical_volume) else {
+                continue;
+            };
+            let (vg, name) = (self.goals.vg, check.logical_volume.clone());
+            let digest = check.digest;
+            operations.push(Operation::CheckSha256(CheckSha256 { vg, lv, name, digest }));
+        }
+        operations
+    }
+}
+
+fn copy_refusal(path: &str, why: String) -> Refusal {
+    let path = crate::ids::ForeignText::from(path);
+    Refusal::new(RefusalCode::CopyRefused, path, why)
+        .with_help("a copy never overwrites anything: name another file, or move this one away")
+}
+
+/// Whether a text of the VG stands on this PV, whatever the current metadata says of it.
+fn holds_text_of(inventory: &Inventory, pv: PvUuid, goals: &Goals) -> bool {
+    inventory.devices_of(pv).iter().flat_map(|device| device.areas()).any(|area| {
+        let text = area.committed.good().and_then(|key| inventory.texts.get(&key));
+        text.is_some_and(|text| text.vg_uuid == goals.vg) || area.header.good().is_none()
+    })
+}
