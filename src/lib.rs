@@ -15,5 +15,6 @@ pub mod model;
 pub mod ondisk;
 pub mod operation;
 pub mod plan;
+pub mod simulate;
 pub mod text;
 pub mod units;
