@@ -10,6 +10,7 @@
 pub mod diff;
 pub mod fault;
 pub mod graph;
+pub mod host;
 pub mod ids;
 pub mod model;
 pub mod ondisk;

@@ -1,0 +1,202 @@
+//! The world outside: what can be read of it, and what can be done to it.
+//!
+//! A dry run is a type, not a flag: whoever gets a [`ReadHost`] has no method that could change
+//! anything. Only `execute` holds a [`WriteHost`].
+
+mod copy;
+pub mod error;
+pub mod fake;
+pub mod files;
+pub mod image;
+pub mod state;
+pub mod storage;
+
+use crate::ids::{DeviceName, Digest, ForeignText};
+use crate::model::inventory::Realm;
+use crate::operation::act::Act;
+use crate::units::Bytes;
+
+pub use error::HostError;
+
+/// A device the host offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// What it is called.
+    pub name: DeviceName,
+    /// Where it is found again, whatever the current directory: for images an absolute path.
+    pub place: String,
+    /// How large it is.
+    pub size: Bytes,
+    /// Whether it can only be read.
+    pub read_only: bool,
+    /// Whether it holds a partition table; its partitions are devices of their own.
+    pub has_partitions: bool,
+}
+
+/// Who and where we are: LVM writes it into every text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// The node name.
+    pub node: ForeignText,
+    /// System, release, version and architecture, as `uname` prints them.
+    pub description: ForeignText,
+}
+
+/// What stands at a path that is to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetState {
+    /// Nothing, in a directory that is there.
+    Free,
+    /// Something.
+    Taken,
+    /// The directory is not there or not writable.
+    NoDirectory(String),
+}
+
+/// A world that can be looked at.
+pub trait ReadHost {
+    /// What kind of world it is.
+    fn realm(&self) -> Realm;
+
+    /// Every device there is, sorted by name.
+    fn devices(&self) -> Vec<DeviceInfo>;
+
+    /// Reads exactly `len` bytes.
+    ///
+    /// # Errors
+    /// [`HostError`], also when the device ends before that.
+    fn read(&self, device: &DeviceName, offset: Bytes, len: Bytes) -> Result<Vec<u8>, HostError>;
+
+    /// Reads a whole file of up to `size_max`.
+    ///
+    /// # Errors
+    /// [`HostError`], also when it is larger.
+    fn read_file(&self, path: &str, size_max: Bytes) -> Result<Vec<u8>, HostError>;
+
+    /// The regular files in a directory, by name, sorted.
+    ///
+    /// # Errors
+    /// [`HostError`], when it cannot be listed.
+    fn list_files(&self, directory: &str) -> Result<Vec<String>, HostError>;
+
+    /// What stands at a path that is to be written.
+    fn target_state(&self, path: &str) -> TargetState;
+
+    /// Seconds since 1970.
+    fn now(&self) -> i64;
+
+    /// Who and where we are.
+    fn machine(&self) -> Machine;
+}
+
+/// What came of an act.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Performed {
+    /// The digest of content that was read as a whole.
+    pub sha256: Option<Digest>,
+    /// How many bytes were written to a file, holes not counted.
+    pub written: Bytes,
+}
+
+/// Why an act was not performed, or not as a whole.
+#[derive(Debug, thiserror::Error)]
+pub enum ActError {
+    /// The world refused.
+    #[error("{}", .0.in_full())]
+    Host(#[from] HostError),
+    /// A check did not hold.
+    #[error("the content has SHA-256 {found}, expected {expected}")]
+    ContentDiffers {
+        /// As computed.
+        found: Digest,
+        /// As the plan has it.
+        expected: Digest,
+    },
+    /// This world has no way to do it.
+    #[error("this host cannot do that: {0}")]
+    Unsupported(&'static str),
+}
+
+/// How far a long act has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes done.
+    pub done: Bytes,
+    /// Bytes in all.
+    pub total: Bytes,
+}
+
+/// A world that can be changed.
+pub trait WriteHost: ReadHost {
+    /// Performs one act, and returns when it is done.
+    ///
+    /// # Errors
+    /// [`ActError`]. What was done of the act before is for the caller to find out.
+    fn perform(
+        &mut self,
+        act: &Act,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Performed, ActError>;
+
+    /// Removes what an act that was not finished may have left beside the devices, such as a
+    /// partial copy.
+    ///
+    /// # Errors
+    /// [`HostError`], when something is left.
+    fn clean_up(&mut self, act: &Act) -> Result<(), HostError>;
+}
+
+/// Where runs are kept: journals, evidence, checkpoints. Everything it says is done has been
+/// synced, directories included.
+pub trait RunStore {
+    /// Makes an empty run.
+    ///
+    /// # Errors
+    /// [`HostError`], also when it exists.
+    fn create(&mut self, run: &str) -> Result<(), HostError>;
+
+    /// All runs, by name, sorted.
+    ///
+    /// # Errors
+    /// [`HostError`], when they cannot be listed.
+    fn runs(&self) -> Result<Vec<String>, HostError>;
+
+    /// The journal of a run; empty when it has none yet.
+    ///
+    /// # Errors
+    /// [`HostError`], when it cannot be read.
+    fn journal(&self, run: &str) -> Result<Vec<u8>, HostError>;
+
+    /// Appends a line to the journal.
+    ///
+    /// # Errors
+    /// [`HostError`]; after one, every further append fails too.
+    fn append(&mut self, run: &str, line: &[u8]) -> Result<(), HostError>;
+
+    /// Cuts the journal to this length: drops a torn last line.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    fn cut_journal(&mut self, run: &str, len: Bytes) -> Result<(), HostError>;
+
+    /// Writes a file of the run, as a whole or not at all; replaces one of that name.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    fn put(&mut self, run: &str, name: &str, bytes: &[u8]) -> Result<(), HostError>;
+
+    /// Reads a file of the run.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    fn get(&self, run: &str, name: &str) -> Result<Vec<u8>, HostError>;
+
+    /// Removes a run and all that belongs to it.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    fn remove(&mut self, run: &str) -> Result<(), HostError>;
+
+    /// Where a run is kept, for people.
+    fn place(&self, run: &str) -> String;
+}

@@ -1,0 +1,119 @@
+//! Small files of the host: backups, archives, plans.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use crate::host::{HostError, Machine, TargetState};
+use crate::units::Bytes;
+
+/// Reads a whole regular file of up to `size_max`.
+///
+/// # Errors
+/// [`HostError`], also for directories, devices and larger files.
+pub fn read_file(path: &str, size_max: Bytes) -> Result<Vec<u8>, HostError> {
+    let error = |cause| HostError::new("read", path, cause);
+    // Opening a FIFO or a device could wait for ever, or do something: look first.
+    let found = fs::metadata(path).map_err(error)?;
+    if !found.is_file() {
+        return Err(HostError::because("read", path, "it is not a regular file"));
+    }
+    let file = File::open(path).map_err(error)?;
+    let mut bytes = Vec::new();
+    let read =
+        file.take(size_max.get().saturating_add(1)).read_to_end(&mut bytes).map_err(error)?;
+    if Bytes::of_len(read) > size_max {
+        return Err(HostError::because("read", path, format!("it is larger than {size_max}")));
+    }
+    Ok(bytes)
+}
+
+/// Writes a file that a person named: a new one, or one in the place of another of its kind. What
+/// else stands there, a disk above all, is left alone.
+///
+/// # Errors
+/// [`HostError`].
+pub fn write_own_kind(
+    path: &str,
+    bytes: &[u8],
+    size_max: Bytes,
+    is_own_kind: impl Fn(&[u8]) -> bool,
+) -> Result<(), HostError> {
+    let error = |cause| HostError::new("write", path, cause);
+    match File::create_new(path) {
+        Ok(mut file) => return file.write_all(bytes).map_err(error),
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(cause) => return Err(error(cause)),
+    }
+    if !read_file(path, size_max).is_ok_and(|standing| is_own_kind(&standing)) {
+        return Err(HostError::because("write", path, "something else stands there"));
+    }
+    fs::write(path, bytes).map_err(error)
+}
+
+/// The regular files in a directory, by path, sorted.
+///
+/// # Errors
+/// [`HostError`], when it cannot be listed.
+pub fn list_files(directory: &str) -> Result<Vec<String>, HostError> {
+    let error = |cause| HostError::new("list", directory, cause);
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(directory).map_err(error)? {
+        let entry = entry.map_err(error)?;
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        // A name that is not UTF-8 was not made by LVM.
+        if let (true, Some(path)) = (is_file, entry.path().to_str()) {
+            paths.push(path.to_owned());
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// What stands at a path that is to be written.
+pub fn target_state(path: &str) -> TargetState {
+    use nix::unistd::{AccessFlags, eaccess};
+    if fs::symlink_metadata(path).is_ok() {
+        return TargetState::Taken;
+    }
+    let Some(directory) = Path::new(path).parent() else {
+        return TargetState::Taken;
+    };
+    match (fs::metadata(directory), eaccess(directory, AccessFlags::W_OK)) {
+        (Ok(found), Ok(())) if found.is_dir() => TargetState::Free,
+        (Ok(found), _) if !found.is_dir() => TargetState::NoDirectory("no directory".to_owned()),
+        (Err(error), _) => TargetState::NoDirectory(error.to_string()),
+        (_, Err(errno)) => TargetState::NoDirectory(io::Error::from(errno).to_string()),
+        (Ok(_), Ok(())) => TargetState::Taken,
+    }
+}
+
+/// Seconds since 1970; 0 on a machine whose clock stands before that.
+pub fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// What `uname` says.
+pub fn machine() -> Machine {
+    let text = |text: &std::ffi::OsStr| text.to_string_lossy().into_owned();
+    match nix::sys::utsname::uname() {
+        Ok(names) => Machine {
+            node: text(names.nodename()).into(),
+            description: [
+                names.sysname(),
+                names.nodename(),
+                names.release(),
+                names.version(),
+                names.machine(),
+            ]
+            .map(text)
+            .join(" ")
+            .into(),
+        },
+        Err(errno) => {
+            let unknown = io::Error::from(errno).to_string();
+            Machine { node: "unknown".into(), description: unknown.into() }
+        }
+    }
+}
