@@ -8,6 +8,7 @@
 //! it. Rooms down to `simulate` do no I/O at all.
 
 pub mod diff;
+pub mod discover;
 pub mod fault;
 pub mod graph;
 pub mod host;

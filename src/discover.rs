@@ -1,0 +1,159 @@
+//! From the world to an inventory: reads everything, believes nothing, and never stops at the
+//! first bad PV. Damage is recorded where it is found.
+
+mod areas;
+mod files;
+mod pv;
+mod raid;
+mod texts;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::host::{DeviceInfo, ReadHost};
+use crate::ids::{Digest, VgUuid};
+use crate::model::choice::Standing;
+use crate::model::device::{Content, Device, MetadataArea, RingContent, SlotText};
+use crate::model::inventory::{Inventory, VgOnDisk};
+use crate::model::timeline::{MetadataText, Place, Source, Timeline};
+use crate::model::vg::Vg;
+use crate::units::Bytes;
+
+pub use texts::TextStore;
+
+/// How deep to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Labels, headers and the texts they point to.
+    Current,
+    /// Whole rings, for everything that ever stood in them.
+    History,
+}
+
+/// What to look at.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// How deep.
+    pub depth: Depth,
+    /// LVM's backup directory, when it is to be read.
+    pub backup_dir: Option<String>,
+    /// LVM's archive directory, when it is to be read.
+    pub archive_dir: Option<String>,
+    /// Further files with metadata, named by a plan.
+    pub files: Vec<String>,
+    /// Files that tasks are to write.
+    pub targets: Vec<String>,
+    /// Whether contents of LVs will be read.
+    pub contents: bool,
+}
+
+impl Scope {
+    /// The disks alone, without their contents, and no files.
+    pub const fn disks(depth: Depth) -> Self {
+        Self {
+            depth,
+            backup_dir: None,
+            archive_dir: None,
+            files: Vec::new(),
+            targets: Vec::new(),
+            contents: false,
+        }
+    }
+}
+
+/// Takes the inventory of this world.
+pub fn take(host: &dyn ReadHost, scope: &Scope) -> Inventory {
+    let mut store = TextStore::default();
+    let devices: Vec<Device> =
+        host.devices().into_iter().map(|info| look_at(host, info, scope, &mut store)).collect();
+    let mut found: BTreeMap<VgUuid, Vec<(MetadataText, Source)>> = BTreeMap::new();
+    for (text, source) in sources_on(&devices, &store) {
+        found.entry(text.vg_uuid).or_default().push((text, source));
+    }
+    let mut bad_files = Vec::new();
+    for (text, source) in files::read_all(host, scope, &mut bad_files) {
+        found.entry(text.vg_uuid).or_default().push((text, source));
+    }
+    let mut inventory = Inventory {
+        realm: host.realm(),
+        vgs: BTreeMap::new(),
+        devices,
+        targets: files::look_at_targets(host, &scope.targets),
+        bad_files,
+        texts: BTreeMap::new(),
+        raid_metas: BTreeMap::new(),
+    };
+    let vgs = store.hand_over_texts(&mut inventory.texts);
+    for (uuid, texts) in found {
+        let standing = Standing::of(inventory.committed_copies(uuid));
+        let current = current_of(&standing, &vgs);
+        let timeline = Timeline::merged(texts);
+        inventory.vgs.insert(uuid, VgOnDisk { uuid, timeline, standing, current });
+    }
+    if scope.contents {
+        inventory.raid_metas = raid::look_at_legs(host, &inventory);
+    }
+    inventory
+}
+
+fn look_at(host: &dyn ReadHost, info: DeviceInfo, scope: &Scope, store: &mut TextStore) -> Device {
+    let content = if info.has_partitions {
+        Content::PartitionTable
+    } else {
+        match pv::look_for(host, &info, scope.depth, store) {
+            Ok(content) => content,
+            Err(error) => Content::Unreadable(error.in_full().into()),
+        }
+    };
+    Device { name: info.name, size: info.size, read_only: info.read_only, content }
+}
+
+fn areas_of(devices: &[Device]) -> impl Iterator<Item = (&Device, usize, &MetadataArea)> {
+    devices.iter().flat_map(|device| {
+        device.areas().iter().enumerate().map(move |(i, area)| (device, i, area))
+    })
+}
+
+/// Every text that stands on a device, with what points to it.
+fn sources_on(devices: &[Device], store: &TextStore) -> Vec<(MetadataText, Source)> {
+    let mut found = Vec::new();
+    for (device, index, area) in areas_of(devices) {
+        let place = |offset: Bytes, wrapped: bool| Place {
+            device: device.name.clone(),
+            area: index,
+            offset: area.offset.saturating_add(offset),
+            wrapped,
+        };
+        let mut pointed = Vec::new();
+        let slots = area.header.good().copied().unwrap_or_default();
+        let mut add = |key: Digest, source: Source| {
+            found.extend(store.text(key).map(|text| (text.clone(), source)));
+        };
+        for (text, slot, is_committed) in [
+            (&area.committed, slots.committed, true),
+            (&area.precommitted, slots.precommitted, false),
+        ] {
+            let SlotText::Good(key) = text else { continue };
+            let wraps = slot.offset.saturating_add(slot.size) > area.size;
+            let place = place(slot.offset, wraps);
+            pointed.push(slot.offset);
+            add(
+                *key,
+                if is_committed { Source::Committed(place) } else { Source::Precommitted(place) },
+            );
+        }
+        for text in &area.ring {
+            if let (RingContent::Whole(key), false) = (&text.text, pointed.contains(&text.offset)) {
+                add(*key, Source::Ring(place(text.offset, text.wrapped)));
+            }
+        }
+    }
+    found
+}
+
+fn current_of(standing: &Standing, vgs: &BTreeMap<Digest, Arc<Vg>>) -> Option<Arc<Vg>> {
+    match standing {
+        Standing::Clear { text, .. } => vgs.get(text).map(Arc::clone),
+        Standing::None | Standing::Branches { .. } => None,
+    }
+}

@@ -1,0 +1,194 @@
+//! Reading metadata areas: header, the texts it points to, and the ring.
+
+use crate::discover::texts::Keep;
+use crate::discover::{Depth, TextStore};
+use crate::host::{DeviceInfo, HostError, ReadHost};
+use crate::ids::ForeignText;
+use crate::model::device::{
+    AreaHeader, DiskArea, HeaderDamage, MetadataArea, RingContent, RingText, Slot, SlotText, Slots,
+    TextDamage,
+};
+use crate::ondisk::area_header::{AREA_STARTS, HEADER_SIZE, has_magic, parse_area_header, size_of};
+use crate::ondisk::bytes::{Sector, sector_at};
+use crate::ondisk::ring::{Candidate, RingRange, candidates, checked_text};
+use crate::text::TEXT_SIZE_MAX;
+use crate::units::Bytes;
+
+/// Rings larger than this are read up to here: no PV has one.
+const AREA_SIZE_MAX: Bytes = Bytes::new(1 << 30);
+/// How far from the end of a device a second area is looked for, page by page.
+const TAIL_SIZE: Bytes = Bytes::new(2 << 20);
+const PAGE: usize = 4096;
+
+/// Reads the metadata area that a PV header places here.
+pub fn look_at_area(
+    host: &dyn ReadHost,
+    info: &DeviceInfo,
+    area: DiskArea,
+    depth: Depth,
+    store: &mut TextStore,
+) -> MetadataArea {
+    let unreadable =
+        || AreaHeader::Damaged { damage: vec![HeaderDamage::Unreadable], slots: Slots::default() };
+    let sector = host.read(&info.name, area.offset, HEADER_SIZE).ok();
+    let header = match sector.as_deref().and_then(|bytes| sector_at(bytes, 0)) {
+        Some(sector) => parse_area_header(sector, area),
+        None => unreadable(),
+    };
+    let mut reader = AreaReader { host, info, area, store };
+    let (committed, precommitted) = match header.good() {
+        Some(slots) => (reader.slot(&slots.committed), reader.slot(&slots.precommitted)),
+        None => (SlotText::Empty, SlotText::Empty),
+    };
+    let mut ring = match depth {
+        Depth::History => reader.ring(),
+        Depth::Current => Vec::new(),
+    };
+    if let Some(slots) = header.good() {
+        disbelieve(&mut ring, &slots.committed, &committed, store);
+        disbelieve(&mut ring, &slots.precommitted, &precommitted, store);
+    }
+    MetadataArea { offset: area.offset, size: area.size, header, committed, precommitted, ring }
+}
+
+/// A text that a pointer leads to and that fails its checksum is no version, however well it reads:
+/// one flipped digit of an extent maps other blocks.
+fn disbelieve(ring: &mut [RingText], slot: &Slot, found: &SlotText, store: &TextStore) {
+    let SlotText::Damaged(why) = found else { return };
+    for text in ring.iter_mut().filter(|text| text.offset == slot.offset) {
+        let (vg_name, seqno) = match &text.text {
+            RingContent::Cut { vg_name, seqno, .. } => (vg_name.clone(), *seqno),
+            RingContent::Whole(key) => {
+                let read = store.text(*key);
+                let name = read.map(|text| ForeignText::from(text.vg_name.as_str()));
+                (name, read.map(|text| text.seqno))
+            }
+        };
+        text.text = RingContent::Cut { vg_name, seqno, why: why.clone() };
+    }
+}
+
+struct AreaReader<'a> {
+    host: &'a dyn ReadHost,
+    info: &'a DeviceInfo,
+    area: DiskArea,
+    store: &'a mut TextStore,
+}
+
+impl AreaReader<'_> {
+    fn read(&self, start: u64, end: u64) -> Result<Vec<u8>, TextDamage> {
+        let offset =
+            self.area.offset.checked_add(Bytes::new(start)).ok_or(TextDamage::OutOfArea)?;
+        let len = Bytes::new(end.saturating_sub(start));
+        if len.is_zero() {
+            return Ok(Vec::new());
+        }
+        let unreadable = |error: HostError| TextDamage::Unreadable(error.in_full().into());
+        self.host.read(&self.info.name, offset, len).map_err(unreadable)
+    }
+
+    fn slot(&mut self, slot: &Slot) -> SlotText {
+        if slot.offset.is_zero() {
+            return SlotText::Empty;
+        }
+        if slot.ignored {
+            return SlotText::Ignored;
+        }
+        match self.slot_text(slot) {
+            Ok(key) => SlotText::Good(key),
+            Err(damage) => SlotText::Damaged(damage),
+        }
+    }
+
+    fn slot_text(&mut self, slot: &Slot) -> Result<crate::ids::Digest, TextDamage> {
+        let range = RingRange::new(slot.offset, slot.size, self.area.size)
+            .filter(|_| slot.size <= TEXT_SIZE_MAX)
+            .ok_or(TextDamage::OutOfArea)?;
+        let first = self.read(range.first.start, range.first.end)?;
+        let second = self.read(range.second().start, range.second().end)?;
+        let text = checked_text(&first, &second, slot)?;
+        self.store.add(text, Keep::Vg)
+    }
+
+    fn ring(&mut self) -> Vec<RingText> {
+        let size = self.area.size.min(AREA_SIZE_MAX).get();
+        let Ok(bytes) = self.read(0, size) else {
+            return Vec::new();
+        };
+        candidates(&bytes).iter().map(|found| self.candidate(&bytes, found)).collect()
+    }
+
+    fn candidate(&mut self, area: &[u8], found: &Candidate) -> RingText {
+        let (first, second) = found.range.slices(area).unwrap_or((&[], &[]));
+        let len = Bytes::of_len(first.len() + second.len());
+        let text = if len > TEXT_SIZE_MAX {
+            Err(TextDamage::Text(format!("longer than {TEXT_SIZE_MAX}")))
+        } else {
+            self.store.add([first, second].concat(), Keep::TextOnly)
+        };
+        let text = match text {
+            Ok(key) => RingContent::Whole(key),
+            Err(why) => {
+                let (vg_name, seqno) = opening_of(first);
+                RingContent::Cut { vg_name, seqno, why }
+            }
+        };
+        RingText {
+            offset: Bytes::new(found.range.first.start),
+            size: if found.has_end { len.saturating_add(Bytes::new(1)) } else { len },
+            wrapped: found.range.wrapped > 0,
+            text,
+        }
+    }
+}
+
+/// What the opening lines of a text that cannot be read as a whole still tell.
+fn opening_of(text: &[u8]) -> (Option<ForeignText>, Option<u32>) {
+    let mut lines = text.split(|b| *b == b'\n');
+    let name = lines.next().and_then(|line| line.strip_suffix(b" {")).map(ForeignText::from_bytes);
+    let seqno = lines
+        .take(2)
+        .find_map(|line| line.strip_prefix(b"seqno = "))
+        .and_then(|number| std::str::from_utf8(number).ok())
+        .and_then(|number| number.parse().ok());
+    (name, seqno)
+}
+
+/// Metadata areas on a device without a label: where LVM puts the first, and near the end.
+pub fn stray_areas(
+    host: &dyn ReadHost,
+    info: &DeviceInfo,
+    depth: Depth,
+    store: &mut TextStore,
+) -> Result<Vec<MetadataArea>, HostError> {
+    let mut places = Vec::new();
+    for start in AREA_STARTS.map(Bytes::new) {
+        let fits = start.checked_add(HEADER_SIZE).is_some_and(|end| end <= info.size);
+        if !fits {
+            continue;
+        }
+        let bytes = host.read(&info.name, start, HEADER_SIZE)?;
+        places.extend(sector_at(&bytes, 0).and_then(|sector| stray_area(info, start, sector)));
+    }
+    let tail_start = info.size.saturating_sub(TAIL_SIZE).get() / PAGE as u64 * PAGE as u64;
+    let tail_start = Bytes::new(tail_start.max(AREA_STARTS.into_iter().max().unwrap_or(0) + 512));
+    if let Some(len) = info.size.checked_sub(tail_start) {
+        let tail = host.read(&info.name, tail_start, len)?;
+        for at in
+            (0..tail.len()).filter(|at| (tail_start.get() + *at as u64).is_multiple_of(PAGE as u64))
+        {
+            let start = tail_start.saturating_add(Bytes::of_len(at));
+            places.extend(sector_at(&tail, at).and_then(|sector| stray_area(info, start, sector)));
+        }
+    }
+    Ok(places.into_iter().map(|area| look_at_area(host, info, area, depth, store)).collect())
+}
+
+/// The area whose header this sector is. The header's own word on its size is all there is.
+fn stray_area(info: &DeviceInfo, start: Bytes, sector: &Sector) -> Option<DiskArea> {
+    let size = size_of(sector).filter(|_| has_magic(sector))?;
+    let area = DiskArea { offset: start, size };
+    let end = start.checked_add(size)?;
+    let is_good = parse_area_header(sector, area).good().is_some();
+    (is_good && end <= info.size).then_some(area)
+}
