@@ -9,6 +9,7 @@
 
 pub mod diff;
 pub mod discover;
+pub mod execute;
 pub mod fault;
 pub mod graph;
 pub mod host;

@@ -1,0 +1,56 @@
+//! Evidence: raw bytes saved before the first write, read back and synced.
+//!
+//! `evidence/manifest.json` says which file holds which bytes of which device, so that they can be
+//! put back with `dd` in a rescue shell.
+
+use serde::{Deserialize, Serialize};
+
+use crate::host::{HostError, ReadHost, RunStore};
+use crate::ids::Digest;
+use crate::operation::act::Region;
+
+/// What was saved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this format; 1.
+    pub format_version: u32,
+    /// The files.
+    pub files: Vec<SavedRegion>,
+}
+
+/// One file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedRegion {
+    /// Its name, beside the manifest.
+    pub file: String,
+    /// Where its bytes come from.
+    pub region: Region,
+    /// Their digest.
+    pub sha256: Digest,
+}
+
+/// Saves these stretches, and a manifest.
+pub fn save(
+    host: &dyn ReadHost,
+    store: &mut dyn RunStore,
+    run: &str,
+    regions: &[Region],
+) -> Result<Manifest, HostError> {
+    let mut files = Vec::with_capacity(regions.len());
+    for (index, region) in regions.iter().enumerate() {
+        let bytes = host.read(&region.device, region.offset, region.len)?;
+        let file = format!("{index:04}.bin");
+        let name = format!("evidence/{file}");
+        store.put(run, &name, &bytes)?;
+        let sha256 = Digest::of(&bytes);
+        if Digest::of(&store.get(run, &name)?) != sha256 {
+            return Err(HostError::because("save", &name, "it does not read back as written"));
+        }
+        files.push(SavedRegion { file, region: region.clone(), sha256 });
+    }
+    let manifest = Manifest { format_version: 1, files };
+    let json = serde_json::to_vec_pretty(&manifest)
+        .map_err(|e| HostError::because("save", "evidence/manifest.json", e.to_string()))?;
+    store.put(run, "evidence/manifest.json", &json)?;
+    Ok(manifest)
+}

@@ -1,0 +1,25 @@
+//! Settling steps without an outcome, by a look that changes nothing.
+
+use crate::execute::checkpoint::{BytesProbe, Checkpoint};
+use crate::execute::engine::Run;
+use crate::execute::journal::Left;
+use crate::host::HostError;
+
+/// What a step left, as the bytes on the devices tell.
+pub(crate) fn left_by_bytes(run: &Run<'_, '_>, checkpoint: &Checkpoint) -> Left {
+    match checkpoint.probe(run.engine.host) {
+        Ok(BytesProbe::Before) => Left::Nothing,
+        Ok(BytesProbe::After) => Left::Everything,
+        Ok(BytesProbe::Torn) => Left::Some,
+        Ok(BytesProbe::Foreign { .. }) | Err(_) => Left::Unknown,
+    }
+}
+
+/// The checkpoint of a step, when it has one.
+pub(crate) fn checkpoint_of(
+    run: &Run<'_, '_>,
+    index: usize,
+) -> Result<Option<Checkpoint>, HostError> {
+    let digest = run.state.steps.get(index).and_then(|step| step.checkpoint);
+    digest.map(|digest| Checkpoint::load(run.engine.store, &run.name, index, digest)).transpose()
+}

@@ -1,0 +1,140 @@
+//! One step: predict, write the intent down, act, observe, compare, write the outcome down.
+
+use crate::execute::checkpoint::Checkpoint;
+use crate::execute::engine::Run;
+use crate::execute::journal::{Left, Record};
+use crate::execute::{Event, RunError, evidence, settle};
+use crate::host::{ActError, HostError, Performed};
+use crate::ids::VgUuid;
+use crate::operation::Lowered;
+use crate::operation::act::Act;
+use crate::simulate::{lower, unexpected};
+
+/// How a step ended.
+pub(crate) enum Ended {
+    /// Done and verified.
+    Applied,
+    /// Failed, and why.
+    Failed(String),
+}
+
+/// Does one step.
+pub(crate) fn step(run: &mut Run<'_, '_>, index: usize) -> Result<Ended, RunError> {
+    let Some(operation) = run.graph.operations.get(index).cloned() else {
+        return Ok(Ended::Failed(format!("BUG: there is no operation {index}")));
+    };
+    let of = run.graph.operations.len();
+    let title = operation.contract().title();
+    run.tell(Event::StepBegins { number: index + 1, of, title });
+    if let Some(why) = world_changed(run) {
+        return Ok(fail_before(run, why));
+    }
+    let signature = run.state.started.signature.clone();
+    let lowered = match lower(&operation, &run.world, &signature) {
+        Ok(lowered) => lowered,
+        Err(unfit) => return Ok(fail_before(run, unfit.why)),
+    };
+    let checkpoint = match save_checkpoint(run, index, &lowered.acts) {
+        Ok(checkpoint) => checkpoint,
+        Err(error) => return Ok(fail_before(run, error.in_full())),
+    };
+    let digest = checkpoint.as_ref().map(|(_, digest)| *digest);
+    run.record(Record::StepStarted { step: index, checkpoint: digest })?;
+    let performed = perform_all(run, &lowered.acts);
+    let result = match performed {
+        Ok(performed) => confirm(run, &lowered).map(|()| performed),
+        Err(error) => Err(error.to_string()),
+    };
+    match result {
+        Ok(performed) => {
+            run.world = lowered.predicted;
+            let Performed { sha256, written } = performed;
+            run.record(Record::StepApplied { step: index, sha256, written })?;
+            run.tell(Event::StepDone);
+            Ok(Ended::Applied)
+        }
+        Err(why) => fail_after(run, index, checkpoint.map(|(saved, _)| saved), &lowered, why),
+    }
+}
+
+/// What differs between the world and what it is believed to be.
+fn world_changed(run: &Run<'_, '_>) -> Option<String> {
+    let observed = run.observe();
+    let found = unexpected(&run.world, &observed, vg(run));
+    (!found.is_empty()).then(|| format!("the disks changed meanwhile: {}", found.join("; ")))
+}
+
+fn vg(run: &Run<'_, '_>) -> VgUuid {
+    run.state.started.vg
+}
+
+fn fail_before(run: &mut Run<'_, '_>, why: String) -> Ended {
+    run.tell(Event::StepFailed(why.clone()));
+    Ended::Failed(why)
+}
+
+fn save_checkpoint(
+    run: &mut Run<'_, '_>,
+    index: usize,
+    acts: &[Act],
+) -> Result<Option<(Checkpoint, crate::ids::Digest)>, HostError> {
+    let Some(checkpoint) = Checkpoint::capture(run.engine.host, acts)? else {
+        return Ok(None);
+    };
+    let digest = checkpoint.save(run.engine.store, &run.name, index)?;
+    Ok(Some((checkpoint, digest)))
+}
+
+/// Performs acts in order; what the last one that tells something tells, comes back.
+pub(crate) fn perform_all(run: &mut Run<'_, '_>, acts: &[Act]) -> Result<Performed, ActError> {
+    let mut last = Performed::default();
+    for act in acts {
+        if let Act::Save(regions) = act {
+            let engine = &mut *run.engine;
+            evidence::save(engine.host, engine.store, &run.name, regions)?;
+            if let Some(copy) = engine.evidence_copy.as_deref_mut() {
+                evidence::save(engine.host, copy, &run.name, regions)?;
+            }
+            continue;
+        }
+        let engine = &mut *run.engine;
+        let listener = &mut *engine.listener;
+        let performed = engine.host.perform(act, &mut |progress| {
+            listener.tell(Event::Progress(progress));
+        })?;
+        if performed != Performed::default() {
+            last = performed;
+        }
+    }
+    Ok(last)
+}
+
+/// Observes the world and holds it to the prediction.
+pub(crate) fn confirm(run: &Run<'_, '_>, lowered: &Lowered) -> Result<(), String> {
+    let observed = run.observe();
+    let found = unexpected(&lowered.predicted, &observed, vg(run));
+    if found.is_empty() { Ok(()) } else { Err(format!("not as predicted: {}", found.join("; "))) }
+}
+
+/// Finds out what a failed step left, and writes that down.
+fn fail_after(
+    run: &mut Run<'_, '_>,
+    index: usize,
+    checkpoint: Option<Checkpoint>,
+    lowered: &Lowered,
+    why: String,
+) -> Result<Ended, RunError> {
+    for act in &lowered.acts {
+        // What cannot be removed is named in the report; it lies beside the devices.
+        if let Err(error) = run.engine.host.clean_up(act) {
+            run.tell(Event::StepFailed(error.in_full()));
+        }
+    }
+    let left = match checkpoint {
+        Some(checkpoint) => settle::left_by_bytes(run, &checkpoint),
+        None => Left::Nothing,
+    };
+    run.tell(Event::StepFailed(why.clone()));
+    run.record(Record::StepFailed { step: index, left, why: why.clone() })?;
+    Ok(Ended::Failed(why))
+}
