@@ -18,6 +18,7 @@ pub mod model;
 pub mod ondisk;
 pub mod operation;
 pub mod plan;
+pub mod report;
 pub mod simulate;
 pub mod text;
 pub mod units;
