@@ -5,8 +5,9 @@
 //! run, and executes it with a journal, checkpoints and rollback.
 //!
 //! The modules are rooms with an order, see `ARCHITECTURE.md`: each uses only what stands above
-//! it. Rooms down to `simulate` do no I/O at all.
+//! it. Rooms down to [`simulate`] do no I/O at all.
 
+pub mod cli;
 pub mod diff;
 pub mod discover;
 pub mod execute;

@@ -1,0 +1,177 @@
+//! `apply`.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use crate::cli::PROGRAM;
+use crate::cli::args::{Apply, Args};
+use crate::cli::exit::Exit;
+use crate::cli::output::Output;
+use crate::cli::plan::{SEALED_SIZE_MAX, load, read, show_problems};
+use crate::cli::runs::{Talker, finish, stop_flag, unfinished_run};
+use crate::cli::world::{images, open, scope_for, signature, state};
+use crate::discover;
+use crate::execute::{self, Engine};
+use crate::host::image;
+use crate::host::state::{Missing, StateDirectory, Volatile};
+use crate::host::{ReadHost, RunStore};
+use crate::model::inventory::{Inventory, Realm};
+use crate::operation::Signature;
+use crate::plan::{self, Plan};
+use crate::report::plan as report;
+use crate::simulate::planned::{Planned, work_out};
+use crate::simulate::sealed::{Fingerprint, SealedPlan};
+
+/// What is to be applied: a plan, and what was sealed of it.
+struct Wanted {
+    plan: Plan,
+    sealed: Option<SealedPlan>,
+}
+
+/// Does what a plan says.
+pub fn apply(args: &Args, apply: &Apply, output: &mut Output) -> Exit {
+    match try_apply(args, apply, output) {
+        Ok(exit) | Err(exit) => exit,
+    }
+}
+
+fn try_apply(args: &Args, apply: &Apply, output: &mut Output) -> Result<Exit, Exit> {
+    let wanted = read_wanted(apply, output)?;
+    // First a look that cannot change anything: most runs of configuration management end here.
+    let host = open(args, output)?;
+    let (planned, inventory) = plan_on(args, apply, &wanted, &host, output)?;
+    if planned.graph.is_empty() {
+        let found = report::gather(&wanted.plan, &planned, &inventory);
+        output.either(&found, || report::text(&wanted.plan, &found));
+        return Ok(Exit::Done);
+    }
+    let mut store = state(args, Missing::Make, output)?;
+    if let Some(exit) = unfinished_run(&store, planned.vg, output) {
+        return Err(exit);
+    }
+    confirm(apply, &wanted, &planned, &inventory, output)?;
+    let shown = planned.fingerprint(&wanted.plan);
+    drop(host);
+    let images = images(args, output)?;
+    let mut host = image::open_for_writing(&images)
+        .map_err(|error| output.error(Exit::of_images(&error), &error.to_string(), None))?;
+    // Another run may have begun, and stopped, before the images were locked.
+    if let Some(exit) = unfinished_run(&store, planned.vg, output) {
+        return Err(exit);
+    }
+    let (planned, inventory) = plan_on(args, apply, &wanted, &host, output)?;
+    refuse_stale(&shown, &planned.fingerprint(&wanted.plan), output)?;
+    let signature = signature(&host);
+    let review = report::text(&wanted.plan, &report::gather(&wanted.plan, &planned, &inventory));
+    let sealed =
+        wanted.sealed.clone().unwrap_or_else(|| planned.seal(&wanted.plan, PROGRAM, review));
+    let mut copy = evidence_copy(apply, output)?;
+    let stop = stop_flag(output)?;
+    let mut talker = Talker::new();
+    let mut engine = Engine {
+        host: &mut host,
+        store: &mut store,
+        evidence_copy: copy.as_mut().map(|copy| copy as &mut dyn RunStore),
+        listener: &mut talker,
+        stop: &|| stop.load(std::sync::atomic::Ordering::Relaxed),
+        scope: scope_for(args, &wanted.plan),
+    };
+    let on_failure = wanted.plan.document.policy.on_failure;
+    let result = execute::apply(&mut engine, &sealed, on_failure, inventory, signature);
+    Ok(finish(result, Exit::of_run, output))
+}
+
+fn read_wanted(apply: &Apply, output: &mut Output) -> Result<Wanted, Exit> {
+    let bytes = read(&apply.plan, SEALED_SIZE_MAX, output)?;
+    let is_json = bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
+    if !is_json {
+        return Ok(Wanted { plan: load(&apply.plan, output)?, sealed: None });
+    }
+    let sealed = SealedPlan::read(&bytes, Realm::Images)
+        .map_err(|error| output.error(Exit::InvalidPlan, &error.to_string(), None))?;
+    let plan = plan::load(sealed.source.as_bytes()).map_err(|problems| {
+        let name = format!("{} (sealed)", apply.plan.to_string_lossy());
+        show_problems(&name, sealed.source.as_bytes(), &problems, output)
+    })?;
+    Ok(Wanted { plan, sealed: Some(sealed) })
+}
+
+/// Plans afresh, and stops where the plan is refused or stale.
+fn plan_on(
+    args: &Args,
+    apply: &Apply,
+    wanted: &Wanted,
+    host: &dyn ReadHost,
+    output: &mut Output,
+) -> Result<(Planned, Inventory), Exit> {
+    let inventory = discover::take(host, &scope_for(args, &wanted.plan));
+    let signature: Signature = signature(host);
+    let planned = work_out(&wanted.plan, &inventory, &signature).map_err(|problems| {
+        let name = apply.plan.to_string_lossy();
+        show_problems(&name, wanted.plan.source.as_bytes(), &problems, output)
+    })?;
+    if let Some(sealed) = &wanted.sealed {
+        let is_done = !planned.graph.changes_state() && planned.refusals.is_empty();
+        if !is_done {
+            let differences = sealed.differences(&planned.fingerprint(&wanted.plan));
+            if !differences.is_empty() {
+                let why = format!("the sealed plan is stale: {}", differences.join("; "));
+                let help = "nothing was written; make a new one with `lvmend plan -o`";
+                return Err(output.error(Exit::Stale, &why, Some(help)));
+            }
+        }
+    }
+    if !planned.refusals.is_empty() {
+        let found = report::gather(&wanted.plan, &planned, &inventory);
+        output.either(&found, || report::text(&wanted.plan, &found));
+        return Err(Exit::Refused);
+    }
+    Ok((planned, inventory))
+}
+
+/// What was shown must be what is done.
+fn refuse_stale(shown: &Fingerprint, now: &Fingerprint, output: &mut Output) -> Result<(), Exit> {
+    if shown == now {
+        return Ok(());
+    }
+    let why = "the images changed while the plan was being looked at; nothing was written";
+    Err(output.error(Exit::Stale, why, None))
+}
+
+/// Asks, on a terminal; elsewhere it takes `--yes`.
+fn confirm(
+    apply: &Apply,
+    wanted: &Wanted,
+    planned: &Planned,
+    inventory: &Inventory,
+    output: &mut Output,
+) -> Result<(), Exit> {
+    if apply.yes {
+        return Ok(());
+    }
+    let found = report::gather(&wanted.plan, planned, inventory);
+    output.talk(&report::text(&wanted.plan, &found));
+    if !io::stdin().is_terminal() {
+        let why = "not on a terminal: nobody can be asked, and nothing was written";
+        return Err(output.error(Exit::Usage, why, Some("add --yes to apply without asking")));
+    }
+    let mut err = io::stderr().lock();
+    let _ = err.write_all(b"Apply this plan? Type yes: ").and_then(|()| err.flush());
+    drop(err);
+    let mut answer = String::new();
+    match io::stdin().lock().read_line(&mut answer) {
+        Ok(_) if answer.trim() == "yes" => Ok(()),
+        _ => {
+            output.talk("Nothing was written.");
+            Err(Exit::Refused)
+        }
+    }
+}
+
+fn evidence_copy(apply: &Apply, output: &mut Output) -> Result<Option<StateDirectory>, Exit> {
+    let Some(directory) = &apply.evidence_copy else {
+        return Ok(None);
+    };
+    StateDirectory::open(directory, Missing::Make, Volatile::Accept)
+        .map(Some)
+        .map_err(|error| output.error(Exit::Refused, &error.in_full(), None))
+}

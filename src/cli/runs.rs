@@ -1,0 +1,328 @@
+//! `runs`, `resume`, `rollback` and `abandon`.
+
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::cli::PROGRAM;
+use crate::cli::args::{Abandon, Args, Prune, RunName};
+use crate::cli::exit::Exit;
+use crate::cli::output::{Output, talk};
+use crate::cli::world::{scope_for, state};
+use crate::discover;
+use crate::execute::journal::Journal;
+use crate::execute::run_state::RunState;
+use crate::execute::{self, Engine, Event, Listener, Outcome, Resumer, RunError, RunReport};
+use crate::host::image::{self, ImageFile};
+use crate::host::state::{Missing, StateDirectory};
+use crate::host::{HostError, Progress, ReadHost, RunStore};
+use crate::ids::VgUuid;
+use crate::plan;
+use crate::report::run::{self as report, ListedRun};
+use crate::simulate::sealed::SealedPlan;
+
+/// How often a long act says how far it is, where no bar can be drawn.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Reads what can be read of a run.
+fn read_run(store: &dyn RunStore, run: &str) -> ListedRun {
+    let listed = |report, damage| ListedRun { run: run.to_owned(), report, damage };
+    let bytes = match store.journal(run) {
+        Ok(bytes) => bytes,
+        Err(error) => return listed(None, Some(error.in_full())),
+    };
+    let (journal, error) = Journal::read(&bytes);
+    match RunState::of(&journal) {
+        Ok(state) => {
+            let report = execute::report(run, &store.place(run), &state);
+            listed(Some(report), error.map(|error| error.to_string()))
+        }
+        Err(order) => listed(None, Some(error.unwrap_or(order).to_string())),
+    }
+}
+
+fn all_runs(store: &dyn RunStore) -> Result<Vec<ListedRun>, HostError> {
+    Ok(store.runs()?.iter().map(|run| read_run(store, run)).collect())
+}
+
+/// Lists all runs.
+pub fn list(args: &Args, output: &mut Output) -> Exit {
+    let store = match state(args, Missing::Leave, output) {
+        Ok(store) => store,
+        Err(exit) => return exit,
+    };
+    match all_runs(&store) {
+        Ok(runs) => {
+            output.either(&report::gather_list(&runs), || report::list_text(&runs));
+            Exit::Done
+        }
+        Err(error) => output.error(Exit::Failed, &error.in_full(), None),
+    }
+}
+
+/// Shows one run.
+pub fn show(args: &Args, run: &RunName, output: &mut Output) -> Exit {
+    let store = match state(args, Missing::Leave, output) {
+        Ok(store) => store,
+        Err(exit) => return exit,
+    };
+    let listed = read_run(&store, &run.run);
+    if let Some(report) = &listed.report {
+        output.either(&report::gather(report, false), || report::text(report));
+    }
+    match listed.damage {
+        None => Exit::Done,
+        Some(damage) => output.error(Exit::Failed, &damage, None),
+    }
+}
+
+/// Removes runs that are over.
+pub fn prune(args: &Args, prune: &Prune, output: &mut Output) -> Exit {
+    let mut store = match state(args, Missing::Leave, output) {
+        Ok(store) => store,
+        Err(exit) => return exit,
+    };
+    let runs = match all_runs(&store) {
+        Ok(runs) => runs,
+        Err(error) => return output.error(Exit::Failed, &error.in_full(), None),
+    };
+    // Names begin with the time, so they sort by it.
+    let old = runs.len().saturating_sub(prune.keep);
+    let mut removed = Vec::new();
+    for listed in runs.into_iter().take(old) {
+        let is_over = listed.report.as_ref().is_some_and(|report| report.outcome.is_final());
+        if !is_over {
+            continue;
+        }
+        if let Err(error) = store.remove(&listed.run) {
+            return output.error(Exit::Failed, &error.in_full(), None);
+        }
+        removed.push(listed);
+    }
+    output.either(&report::gather_list(&removed), || match removed.len() {
+        0 => "Nothing to remove.\n".to_owned(),
+        n => format!("{n} removed\n{}", report::list_text(&removed)),
+    });
+    Exit::Done
+}
+
+/// Says so when a run on this VG is not over.
+pub fn unfinished_run(store: &StateDirectory, vg: VgUuid, output: &mut Output) -> Option<Exit> {
+    let runs = match all_runs(store) {
+        Ok(runs) => runs,
+        Err(error) => return Some(output.error(Exit::Failed, &error.in_full(), None)),
+    };
+    let open = runs
+        .into_iter()
+        .filter_map(|listed| listed.report)
+        .find(|report| report.vg == vg && !report.outcome.is_final())?;
+    let why = format!(
+        "run {} on this volume group is {}; nothing was written",
+        open.run,
+        open.outcome.shown()
+    );
+    let help: Vec<String> =
+        report::next_commands(&open).iter().map(|next| next.trim().to_owned()).collect();
+    Some(output.error(Exit::Incomplete, &why, Some(&help.join("; or "))))
+}
+
+/// A flag that signals set: the current step is finished, then the run stops. A second signal ends
+/// the program at once; the run can be resumed from its journal.
+pub fn stop_flag(output: &mut Output) -> Result<Arc<AtomicBool>, Exit> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::flag;
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        let incomplete = i32::from(Exit::Incomplete.code());
+        flag::register_conditional_shutdown(signal, incomplete, Arc::clone(&stop))
+            .and_then(|_| flag::register(signal, Arc::clone(&stop)))
+            .map_err(|error| {
+                output.error(Exit::Failed, &format!("cannot catch signals: {error}"), None)
+            })?;
+    }
+    Ok(stop)
+}
+
+/// Reports how a run ended.
+pub fn finish(
+    result: Result<RunReport, RunError>,
+    exit: fn(Outcome) -> Exit,
+    output: &mut Output,
+) -> Exit {
+    match result {
+        Ok(report) => {
+            let exit = exit(report.outcome);
+            let changed = report.outcome == Outcome::Done
+                || matches!(report.outcome, Outcome::Incomplete | Outcome::Stuck);
+            output.either(&report::gather(&report, changed), || report::text(&report));
+            exit
+        }
+        Err(error) => {
+            let help = if let RunError::Interrupted { run, .. } = &error {
+                Some(format!("`lvmend runs show {run}` tells where it stands"))
+            } else {
+                None
+            };
+            output.error(Exit::of_run_error(&error), &error.to_string(), help.as_deref())
+        }
+    }
+}
+
+/// Goes on with a run.
+pub fn resume(args: &Args, run: &RunName, output: &mut Output) -> Exit {
+    take_up(args, &run.run, output, Way::Resume)
+}
+
+/// Puts back everything a run did.
+pub fn rollback(args: &Args, run: &RunName, output: &mut Output) -> Exit {
+    take_up(args, &run.run, output, Way::Rollback)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Resume,
+    Rollback,
+}
+
+fn take_up(args: &Args, run: &str, output: &mut Output, way: Way) -> Exit {
+    match try_take_up(args, run, output, way) {
+        Ok(exit) | Err(exit) => exit,
+    }
+}
+
+fn try_take_up(args: &Args, run: &str, output: &mut Output, way: Way) -> Result<Exit, Exit> {
+    let mut store = state(args, Missing::Leave, output)?;
+    let failed =
+        |error: HostError, output: &mut Output| output.error(Exit::Failed, &error.in_full(), None);
+    let bytes = store.journal(run).map_err(|error| failed(error, output))?;
+    let (journal, _) = Journal::read(&bytes);
+    let begun = RunState::of(&journal)
+        .map_err(|error| output.error(Exit::Incomplete, &error.to_string(), None))?;
+    let sealed = store.get(run, "sealed.json").map_err(|error| failed(error, output))?;
+    let sealed = SealedPlan::read(&sealed, begun.started.realm)
+        .map_err(|error| output.error(Exit::Incomplete, &error.to_string(), None))?;
+    let plan = plan::load(sealed.source.as_bytes())
+        .map_err(|_| output.error(Exit::Incomplete, "its plan cannot be read any more", None))?;
+    let images = images_of(args, &begun, output)?;
+    let mut host = image::open_for_writing(&images)
+        .map_err(|error| output.error(Exit::of_images(&error), &error.to_string(), None))?;
+    let scope = scope_for(args, &plan);
+    let world = discover::take(&host, &scope);
+    let resumer = Resumer { program: PROGRAM.to_owned(), time: host.now() };
+    let stop = stop_flag(output)?;
+    let mut talker = Talker::new();
+    let mut engine = Engine {
+        host: &mut host,
+        store: &mut store,
+        evidence_copy: None,
+        listener: &mut talker,
+        stop: &|| stop.load(Ordering::Relaxed),
+        scope,
+    };
+    Ok(match way {
+        Way::Resume => {
+            let result = execute::resume(&mut engine, run, world, &resumer);
+            let exit = match begun.phase {
+                execute::run_state::Phase::Back => Exit::of_rollback,
+                execute::run_state::Phase::Forward | execute::run_state::Phase::Over(_) => {
+                    Exit::of_run
+                }
+            };
+            finish(result, exit, output)
+        }
+        Way::Rollback => {
+            let result = execute::rollback(&mut engine, run, world, &resumer);
+            finish(result, Exit::of_rollback, output)
+        }
+    })
+}
+
+/// The images a run works on, called as they were when it began: those the flags name, else those
+/// it began with.
+fn images_of(args: &Args, begun: &RunState, output: &mut Output) -> Result<Vec<ImageFile>, Exit> {
+    let whole = begun.started.devices.iter().filter(|d| d.name.partition_number().is_none());
+    let known: Vec<ImageFile> = whole
+        .map(|device| ImageFile { name: device.name.clone(), path: device.place.clone() })
+        .collect();
+    if args.image.is_empty() {
+        return Ok(known);
+    }
+    let mut named = crate::cli::world::images(args, output)?;
+    for image in &mut named {
+        if let Some(same) = known.iter().find(|known| known.path == image.path) {
+            image.name = same.name.clone();
+        }
+    }
+    Ok(named)
+}
+
+/// Gives a run up.
+pub fn abandon(args: &Args, abandon: &Abandon, output: &mut Output) -> Exit {
+    let mut store = match state(args, Missing::Leave, output) {
+        Ok(store) => store,
+        Err(exit) => return exit,
+    };
+    if abandon.because.trim().is_empty() {
+        let why = "a run is given up for a reason: say it with --because";
+        return output.error(Exit::Usage, why, None);
+    }
+    let result = execute::abandon(&mut store, &abandon.run, &abandon.because);
+    finish(result, Exit::of_run, output)
+}
+
+/// Tells people on stderr how a run goes on.
+pub struct Talker {
+    bar: Option<ProgressBar>,
+    is_terminal: bool,
+    last_line: Instant,
+}
+
+impl Talker {
+    /// Begins to tell.
+    pub fn new() -> Self {
+        Self { bar: None, is_terminal: io::stderr().is_terminal(), last_line: Instant::now() }
+    }
+
+    fn progress(&mut self, progress: Progress) {
+        if self.is_terminal {
+            let bar = self.bar.get_or_insert_with(|| {
+                let style = "     {bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
+                let style = ProgressStyle::with_template(style)
+                    .unwrap_or_else(|_| ProgressStyle::default_bar());
+                ProgressBar::new(progress.total.get()).with_style(style)
+            });
+            bar.set_position(progress.done.get());
+        } else if self.last_line.elapsed() >= LINE_EVERY {
+            self.last_line = Instant::now();
+            talk(&format!("     {} of {}", progress.done, progress.total));
+        }
+    }
+}
+
+impl Listener for Talker {
+    fn tell(&mut self, event: Event) {
+        if !matches!(event, Event::Progress(_))
+            && let Some(bar) = self.bar.take()
+        {
+            bar.finish_and_clear();
+        }
+        match event {
+            Event::StepBegins { number, of, title } => {
+                self.last_line = Instant::now();
+                talk(&format!("{number}/{of}  {title}"));
+            }
+            Event::StepDone => {}
+            Event::StepFailed(why) => {
+                talk(&format!("     failed: {}", crate::ids::ForeignText::from(why)));
+            }
+            Event::Progress(progress) => self.progress(progress),
+            Event::RollbackBegins(why) => {
+                talk(&format!("going back: {}", crate::ids::ForeignText::from(why)));
+            }
+            Event::UndoBegins(title) => talk(&format!("undo  {title}")),
+        }
+    }
+}

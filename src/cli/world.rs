@@ -1,0 +1,147 @@
+//! Opening the world that the flags name.
+
+use crate::cli::PROGRAM;
+use crate::cli::args::Args;
+use crate::cli::exit::Exit;
+use crate::cli::output::Output;
+use crate::discover::{self, Depth, Scope};
+use crate::host::ReadHost;
+use crate::host::image::{self, ImageFile, ReadOnlyImages};
+use crate::host::state::{Missing, StateDirectory, Volatile};
+use crate::ids::{ForeignText, VgName, VgUuid};
+use crate::model::inventory::{Inventory, VgOnDisk};
+use crate::operation::Signature;
+use crate::plan::Plan;
+use crate::plan::document::{CopyTarget, Task};
+use crate::plan::resolve::files_named;
+use crate::report::time;
+
+/// The images the flags name.
+///
+/// # Errors
+/// The exit code, after saying why.
+pub fn images(args: &Args, output: &mut Output) -> Result<Vec<ImageFile>, Exit> {
+    if args.image.is_empty() {
+        let why = "this version works on disk images: name them with --image";
+        return Err(output.error(Exit::Usage, why, None));
+    }
+    args.image.iter().map(|path| image_file(path, output)).collect()
+}
+
+fn image_file(path: &str, output: &mut Output) -> Result<ImageFile, Exit> {
+    ImageFile::named(path).ok_or_else(|| {
+        let path = ForeignText::from(path);
+        output.error(Exit::Usage, &format!("{path} has no absolute path"), None)
+    })
+}
+
+/// Opens the images for looking.
+///
+/// # Errors
+/// The exit code, after saying why.
+pub fn open(args: &Args, output: &mut Output) -> Result<ReadOnlyImages, Exit> {
+    let images = images(args, output)?;
+    image::open_for_reading(&images)
+        .map_err(|error| output.error(Exit::of_images(&error), &error.to_string(), None))
+}
+
+/// What discovery looks at.
+pub fn scope(args: &Args, depth: Depth) -> Scope {
+    Scope {
+        backup_dir: args.backup_dir.clone(),
+        archive_dir: args.archive_dir.clone(),
+        ..Scope::disks(depth)
+    }
+}
+
+/// What discovery looks at for this plan.
+pub fn scope_for(args: &Args, plan: &Plan) -> Scope {
+    let targets = plan.document.tasks.iter().map(|task| {
+        let Task::Copy(copy) = task;
+        let CopyTarget::File(path) = &copy.to;
+        path.clone()
+    });
+    let contents = !plan.document.tasks.is_empty() || !plan.document.checks.is_empty();
+    Scope {
+        files: files_named(plan),
+        targets: targets.collect(),
+        contents,
+        ..scope(args, Depth::History)
+    }
+}
+
+/// The inventory of the images, and what they were opened as.
+///
+/// # Errors
+/// The exit code, after saying why.
+pub fn look(args: &Args, output: &mut Output, depth: Depth) -> Result<Inventory, Exit> {
+    let host = open(args, output)?;
+    Ok(discover::take(&host, &scope(args, depth)))
+}
+
+/// The VG that a person named, by name or UUID.
+///
+/// # Errors
+/// The exit code, after saying why.
+pub fn find_vg<'i>(
+    inventory: &'i Inventory,
+    named: &str,
+    output: &mut Output,
+) -> Result<&'i VgOnDisk, Exit> {
+    use crate::model::choice::Standing;
+    let by_uuid = named.parse::<VgUuid>().ok().and_then(|uuid| inventory.vgs.get(&uuid));
+    if let Some(vg) = by_uuid {
+        return Ok(vg);
+    }
+    let shown = ForeignText::from(named);
+    let all = named.parse::<VgName>().map(|name| inventory.vgs_named(&name)).unwrap_or_default();
+    let living: Vec<&VgOnDisk> =
+        all.iter().copied().filter(|vg| vg.standing != Standing::None).collect();
+    match (living.as_slice(), all.as_slice()) {
+        ([only], _) | ([], [only]) => Ok(only),
+        ([], []) => {
+            let known: Vec<String> = inventory
+                .vgs
+                .values()
+                .filter_map(|vg| Some(format!("{} ({})", vg.name()?, vg.uuid)))
+                .collect();
+            let help = if known.is_empty() {
+                "no volume group was found on these devices".to_owned()
+            } else {
+                format!("found: {}", known.join(", "))
+            };
+            let why = format!("no volume group `{shown}` was found");
+            Err(output.error(Exit::Usage, &why, Some(&help)))
+        }
+        (several, _) => {
+            let several = if several.is_empty() { all.as_slice() } else { several };
+            let uuids: Vec<String> = several.iter().map(|vg| vg.uuid.to_string()).collect();
+            let why = format!("{} volume groups are called `{shown}`", uuids.len());
+            let help = format!("name one by UUID: {}", uuids.join(", "));
+            Err(output.error(Exit::Usage, &why, Some(&help)))
+        }
+    }
+}
+
+/// Who writes, and when.
+pub fn signature(host: &dyn ReadHost) -> Signature {
+    let machine = host.machine();
+    let now = host.now();
+    Signature {
+        program: PROGRAM.replace(' ', " version "),
+        node: machine.node,
+        machine: machine.description,
+        time: now,
+        time_shown: time::ctime(now),
+    }
+}
+
+/// Opens the state directory.
+///
+/// # Errors
+/// The exit code, after saying why.
+pub fn state(args: &Args, missing: Missing, output: &mut Output) -> Result<StateDirectory, Exit> {
+    let volatile = if args.volatile_state { Volatile::Accept } else { Volatile::Refuse };
+    StateDirectory::open(&args.state_dir, missing, volatile)
+        .map_err(|error| output.error(Exit::Refused, &error.in_full(), None))
+}
