@@ -1,0 +1,186 @@
+//! The book says what the program does: every fault, hazard, refusal and problem by its name, every
+//! operation with its risk and undo, and every page in the table of contents.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::program::Desk;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The first cells of a page's table rows that are `code`.
+fn names_in_tables(page: &str) -> Vec<String> {
+    read(&format!("book/src/{page}"))
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("| `")?.split('`').next()?.to_owned()))
+        .collect()
+}
+
+/// The variants of an enum, in kebab-case, as serde names them.
+fn variants(file: &str, name: &str) -> Vec<String> {
+    let source = read(file);
+    let body = source.split(&format!("pub enum {name} {{\n")).nth(1).expect("the enum");
+    let body = body.split("\n}").next().unwrap();
+    let word = |line: &str| line.trim().strip_suffix(',').map(kebab);
+    body.lines()
+        .filter(|line| !line.contains("//") && !line.contains("#["))
+        .filter_map(word)
+        .collect()
+}
+
+fn kebab(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars() {
+        if c.is_uppercase() && !out.is_empty() {
+            out.push('-');
+        }
+        out.extend(c.to_lowercase());
+    }
+    out
+}
+
+#[test]
+fn faults_hazards_and_refusals_are_all_explained() {
+    let pages = [
+        ("src/fault.rs", "FaultKind", "faults.md"),
+        ("src/plan/hazard.rs", "HazardKind", "hazards.md"),
+    ];
+    for (file, name, page) in pages {
+        let mut listed = names_in_tables(page);
+        let mut known = variants(file, name);
+        listed.sort();
+        known.sort();
+        assert!(known.len() > 3, "{name}");
+        assert_eq!(listed, known, "{page}");
+    }
+}
+
+#[test]
+fn codes_are_all_explained() {
+    let mut known = variants("src/diff.rs", "RefusalCode");
+    let problems = read("src/plan/problem.rs");
+    let renamed = problems.split("rename = \"").skip(1).filter_map(|rest| rest.split('"').next());
+    known.extend(renamed.map(str::to_owned));
+    assert_eq!(names_in_tables("codes.md"), known);
+}
+
+#[test]
+fn every_page_is_in_the_table_of_contents() {
+    let summary = read("book/src/SUMMARY.md");
+    let mut pages: Vec<PathBuf> =
+        fs::read_dir(root().join("book/src")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    pages.sort();
+    for page in pages {
+        let name = page.file_name().unwrap().to_str().unwrap().to_owned();
+        assert!(name == "SUMMARY.md" || summary.contains(&format!("({name})")), "{name}");
+    }
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let mut documents: Vec<PathBuf> =
+        fs::read_dir(root().join("book/src")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    for name in ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "ARCHITECTURE.md"] {
+        documents.push(root().join(name));
+    }
+    for document in documents {
+        let text = fs::read_to_string(&document).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let path = link.split('#').next().unwrap();
+            if path.is_empty() || path.contains("://") {
+                continue;
+            }
+            let target = document.parent().unwrap().join(path);
+            assert!(target.exists(), "{}: {link} leads nowhere", document.display());
+        }
+    }
+}
+
+/// YAML documents of the book that are whole plans.
+fn plans_of_the_book() -> Vec<(String, String)> {
+    let mut plans = Vec::new();
+    for entry in fs::read_dir(root().join("book/src")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        for block in text.split("```yaml\n").skip(1) {
+            let block = block.split("```").next().unwrap();
+            if block.contains("version: 1\n") {
+                plans.push((path.display().to_string(), block.to_owned()));
+            }
+        }
+    }
+    plans
+}
+
+#[test]
+fn plans_of_the_book_are_valid() {
+    let plans = plans_of_the_book();
+    assert!(plans.len() >= 4, "{} plans", plans.len());
+    for (page, plan) in plans {
+        // Dots stand for digits in the pages.
+        let whole = plan.replace('…', &"0".repeat(56));
+        if let Err(problems) = lvmend::plan::load(whole.as_bytes()) {
+            let said: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+            panic!("{page}: {said:?}\n{plan}");
+        }
+    }
+}
+
+/// Kind, risk and undo of every operation that these plans come to.
+fn operations_of(scenario: &str, damage: impl Fn(&Desk), document: &str) -> Vec<[String; 3]> {
+    let desk = Desk::with(scenario);
+    damage(&desk);
+    desk.put("plan.yaml", document);
+    let ended = desk.run(&["plan", "plan.yaml", "--format", "json"]).with_code(2);
+    let plan: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    let operations = plan["operations"].as_array().unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let row = |op: &serde_json::Value| [text(&op["kind"]), text(&op["risk"]), text(&op["undo"])];
+    operations.iter().map(row).collect()
+}
+
+#[test]
+fn the_table_of_operations_is_what_plans_say() {
+    let lost_label = |desk: &Desk| {
+        let mut disk = fs::read(desk.image(1)).unwrap();
+        disk[512..1024].fill(0);
+        fs::write(desk.image(1), &disk).unwrap();
+    };
+    let nothing = |_: &Desk| ();
+    let sound = "version: 1\nname: x\nvolume_group: {name: vg, metadata: {state: sound}}\n";
+    let damaged_area = |desk: &Desk| {
+        let mut disk = fs::read(desk.image(1)).unwrap();
+        disk[4096 + 5] ^= 1;
+        fs::write(desk.image(1), &disk).unwrap();
+    };
+    let returned = "version: 1\nname: x\nvolume_group: {name: vg}\nphysical_volumes: {'*': {state: attached}}\n";
+    let recover = format!(
+        "version: 1\nname: x\nvolume_group: {{name: vg}}\nlogical_volumes: {{precious: {{state: present}}}}\n\
+         tasks: [copy: {{from: precious, to: {{file: $DESK/out.img}}}}]\n\
+         checks: [sha256: {{logical_volume: precious, digest: \"{}\"}}]\n",
+        "0".repeat(64)
+    );
+    let mut rows = Vec::new();
+    rows.extend(operations_of("plain", lost_label, sound));
+    rows.extend(operations_of("plain", damaged_area, sound));
+    rows.extend(operations_of("missing-pv", nothing, returned));
+    rows.extend(operations_of("deleted-lv", nothing, &recover));
+    rows.sort();
+    rows.dedup();
+    let mut listed: Vec<[String; 3]> = read("book/src/operations.md")
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            [cells[1].trim_matches('`').to_owned(), cells[2].to_owned(), cells[3].to_owned()]
+        })
+        .collect();
+    listed.sort();
+    assert_eq!(rows, listed);
+}
