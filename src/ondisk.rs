@@ -10,3 +10,4 @@ pub mod label;
 pub mod partition_table;
 pub mod raid_superblock;
 pub mod ring;
+pub mod thin_superblock;

@@ -15,6 +15,7 @@
 mod book;
 mod cli;
 mod deleted_lv;
+mod fuzz;
 mod judged_by_lvm;
 mod legs;
 mod metadata_areas;

@@ -1,0 +1,212 @@
+//! The superblock of a thin pool, block 0 of its metadata LV.
+//!
+//! | offset | size | field |
+//! |---|---|---|
+//! | 0 | 4 | checksum of bytes 4 to 4095 |
+//! | 4 | 4 | flags; bit 0: needs check |
+//! | 8 | 8 | block number, 0 |
+//! | 16 | 16 | UUID, zeros |
+//! | 32 | 8 | magic 27022010 |
+//! | 40 | 4 | version |
+//! | 44 | 4 | snapshot clock |
+//! | 48 | 8 | transaction id |
+//! | 56 | 8 | block of the metadata snapshot, 0 for none |
+//! | 64 | 128 | root of the data space map |
+//! | 192 | 128 | root of the metadata space map |
+//! | 320 | 8 | root of the mapping tree |
+//! | 328 | 8 | root of the device details |
+//! | 336 | 4 | data block size in sectors |
+//! | 340 | 4 | metadata block size in sectors, 8 |
+//! | 344 | 8 | metadata blocks |
+//!
+//! A space map root begins with {blocks: 8, allocated blocks: 8}. The checksum is CRC-32C without
+//! the final inversion, XORed with 160774.
+//!
+//! # Source
+//! Linux `drivers/md/dm-thin-metadata.c`, `struct thin_disk_superblock`, `sb_check`;
+//! `drivers/md/persistent-data/dm-space-map-common.h`, `struct disk_sm_root`.
+
+use crate::ondisk::bytes::{array_at, u32_at, u64_at};
+use crate::units::Sectors;
+
+/// Size of a metadata block in bytes.
+pub const BLOCK_SIZE: usize = 4096;
+
+const MAGIC: u64 = 27_022_010;
+const CHECKSUM_SALT: u32 = 160_774;
+const FLAG_NEEDS_CHECK: u32 = 1;
+const VERSIONS: std::ops::RangeInclusive<u32> = 1..=2;
+const METADATA_BLOCK_SECTORS: u32 = 8;
+const DATA_BLOCK_MIN: u32 = 128;
+const DATA_BLOCK_MAX: u32 = 2_097_152;
+
+/// How many blocks a space map counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpaceUsed {
+    /// All of them.
+    pub blocks: u64,
+    /// Those in use.
+    pub allocated: u64,
+}
+
+/// A sound superblock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThinSuperblock {
+    /// Whether the kernel refuses to write before a check.
+    pub needs_check: bool,
+    /// Version of the format.
+    pub version: u32,
+    /// The snapshot clock.
+    pub time: u32,
+    /// The transaction id; LVM's text has one to compare with.
+    pub transaction_id: u64,
+    /// Where a metadata snapshot is held, when there is one.
+    pub held_root: Option<u64>,
+    /// The data device.
+    pub data: SpaceUsed,
+    /// The metadata device.
+    pub metadata: SpaceUsed,
+    /// Block of the mapping tree's root.
+    pub mapping_root: u64,
+    /// Block of the device details tree's root.
+    pub details_root: u64,
+    /// How long a data block is.
+    pub data_block: Sectors,
+}
+
+/// What block 0 of a pool's metadata holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThinSuperblockBlock {
+    /// Nothing but zeros: the kernel would make a new, empty pool of it.
+    Zeroed,
+    /// No superblock.
+    Foreign,
+    /// A superblock, and what is wrong with it first.
+    Damaged(ThinSuperblockDamage),
+    /// A sound superblock.
+    Sound(ThinSuperblock),
+}
+
+/// What can be wrong with a superblock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThinSuperblockDamage {
+    /// The checksum does not match.
+    Checksum,
+    /// A version nobody wrote.
+    Version,
+    /// It says that it is another block.
+    BlockNumber,
+    /// Block sizes that the kernel would refuse.
+    BlockSize,
+}
+
+/// Reads block 0 of a pool's metadata.
+pub fn parse_thin_superblock(block: &[u8; BLOCK_SIZE]) -> ThinSuperblockBlock {
+    if block.iter().all(|byte| *byte == 0) {
+        return ThinSuperblockBlock::Zeroed;
+    }
+    if u64_at(block, 32) != Some(MAGIC) {
+        return ThinSuperblockBlock::Foreign;
+    }
+    if let Some(damage) = damage_of(block) {
+        return ThinSuperblockBlock::Damaged(damage);
+    }
+    fields_of(block).map_or(ThinSuperblockBlock::Foreign, ThinSuperblockBlock::Sound)
+}
+
+/// The checksum that a superblock with these bytes should have.
+pub fn superblock_checksum(block: &[u8; BLOCK_SIZE]) -> u32 {
+    checksum(block, CHECKSUM_SALT)
+}
+
+/// The checksum of a metadata block; each kind of block has a salt of its own.
+fn checksum(block: &[u8], salt: u32) -> u32 {
+    !crc32c::crc32c(block.get(4..).unwrap_or(&[])) ^ salt
+}
+
+fn damage_of(block: &[u8; BLOCK_SIZE]) -> Option<ThinSuperblockDamage> {
+    if u32_at(block, 0) != Some(superblock_checksum(block)) {
+        return Some(ThinSuperblockDamage::Checksum);
+    }
+    if u64_at(block, 8) != Some(0) {
+        return Some(ThinSuperblockDamage::BlockNumber);
+    }
+    if !u32_at(block, 40).is_some_and(|version| VERSIONS.contains(&version)) {
+        return Some(ThinSuperblockDamage::Version);
+    }
+    let is_possible = |size: u32| {
+        (DATA_BLOCK_MIN..=DATA_BLOCK_MAX).contains(&size) && size.is_multiple_of(DATA_BLOCK_MIN)
+    };
+    if !u32_at(block, 336).is_some_and(is_possible)
+        || u32_at(block, 340) != Some(METADATA_BLOCK_SECTORS)
+    {
+        return Some(ThinSuperblockDamage::BlockSize);
+    }
+    None
+}
+
+fn fields_of(block: &[u8]) -> Option<ThinSuperblock> {
+    let space_at = |offset: usize| {
+        Some(SpaceUsed { blocks: u64_at(block, offset)?, allocated: u64_at(block, offset + 8)? })
+    };
+    Some(ThinSuperblock {
+        needs_check: u32::from_le_bytes(array_at(block, 4)?) & FLAG_NEEDS_CHECK != 0,
+        version: u32_at(block, 40)?,
+        time: u32_at(block, 44)?,
+        transaction_id: u64_at(block, 48)?,
+        held_root: u64_at(block, 56).filter(|held| *held != 0),
+        data: space_at(64)?,
+        metadata: space_at(192)?,
+        mapping_root: u64_at(block, 320)?,
+        details_root: u64_at(block, 328)?,
+        data_block: Sectors::new(u64::from(u32_at(block, 336)?)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signed(change: impl Fn(&mut [u8; BLOCK_SIZE])) -> [u8; BLOCK_SIZE] {
+        let mut block = [0; BLOCK_SIZE];
+        block[32..40].copy_from_slice(&MAGIC.to_le_bytes());
+        block[40] = 2;
+        block[48] = 7;
+        block[336..340].copy_from_slice(&128_u32.to_le_bytes());
+        block[340] = 8;
+        change(&mut block);
+        let sum = checksum(&block, CHECKSUM_SALT);
+        block[..4].copy_from_slice(&sum.to_le_bytes());
+        block
+    }
+
+    #[test]
+    fn the_checksum_is_castagnoli_without_final_inversion() {
+        assert_eq!(checksum(b"....123456789", 0), 0x1cf9_6d7c);
+        assert_eq!(checksum(&[0; BLOCK_SIZE], CHECKSUM_SALT), 0x58cf_d397);
+    }
+
+    #[test]
+    fn a_sound_block_is_read() {
+        let ThinSuperblockBlock::Sound(found) = parse_thin_superblock(&signed(|_| ())) else {
+            panic!("not sound");
+        };
+        assert_eq!((found.transaction_id, found.held_root, found.needs_check), (7, None, false));
+        assert_eq!(found.data_block, Sectors::new(128));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        use ThinSuperblockDamage::{BlockNumber, BlockSize, Checksum, Version};
+        let damaged = |change: fn(&mut [u8; BLOCK_SIZE])| parse_thin_superblock(&signed(change));
+        assert_eq!(parse_thin_superblock(&[0; BLOCK_SIZE]), ThinSuperblockBlock::Zeroed);
+        assert_eq!(damaged(|b| b[32] = 0), ThinSuperblockBlock::Foreign);
+        assert_eq!(damaged(|b| b[8] = 1), ThinSuperblockBlock::Damaged(BlockNumber));
+        assert_eq!(damaged(|b| b[40] = 3), ThinSuperblockBlock::Damaged(Version));
+        assert_eq!(damaged(|b| b[340] = 1), ThinSuperblockBlock::Damaged(BlockSize));
+        assert_eq!(damaged(|b| b[336] = 1), ThinSuperblockBlock::Damaged(BlockSize));
+        let mut flipped = signed(|_| ());
+        flipped[4000] ^= 1;
+        assert_eq!(parse_thin_superblock(&flipped), ThinSuperblockBlock::Damaged(Checksum));
+    }
+}
