@@ -3,6 +3,7 @@
 
 mod absent_pv;
 mod damaged_area;
+mod disputed_pv;
 mod duplicate_pv;
 mod duplicate_vg_name;
 mod extents_in_conflict;
@@ -38,6 +39,8 @@ pub enum FaultKind {
     ExtentsInConflict,
     /// One PV on two devices.
     DuplicatePv,
+    /// A PV that two VGs claim.
+    DisputedPv,
     /// A PV whose label is gone.
     LostLabel,
     /// A PV flagged MISSING.
@@ -156,6 +159,7 @@ impl FaultKind {
             Self::MetadataBranches => "metadata-branches",
             Self::ExtentsInConflict => "extents-in-conflict",
             Self::DuplicatePv => "duplicate-pv",
+            Self::DisputedPv => "disputed-pv",
             Self::LostLabel => "lost-label",
             Self::MissingPv => "missing-pv",
             Self::AbsentPv => "absent-pv",
@@ -174,9 +178,10 @@ impl FaultKind {
 
 /// Every fault of an inventory: the worst first, then by kind and object.
 pub fn find(inventory: &Inventory) -> Vec<Fault> {
-    let finders: [fn(&Inventory) -> Vec<Fault>; 16] = [
+    let finders: [fn(&Inventory) -> Vec<Fault>; 17] = [
         absent_pv::find,
         damaged_area::find,
+        disputed_pv::find,
         duplicate_pv::find,
         duplicate_vg_name::find,
         extents_in_conflict::find,

@@ -177,6 +177,7 @@ fn stale_legs(
     let mut hazards = Vec::new();
     let mut seen = BTreeSet::new();
     for part in lvs_on(&base.vg, pv.uuid) {
+        hazards.extend(stale_store(base, roles, part));
         for (user, role) in roles.users(&part.name) {
             let is_leg = matches!(role, Role::MirrorImage | Role::RaidImage);
             if !is_leg || !seen.insert(&user.name) {
@@ -191,6 +192,31 @@ fn stale_legs(
         }
     }
     (told, hazards)
+}
+
+/// The store of a snapshot that was away while its origin was written to lacks what was overwritten
+/// there: nothing on it tells, and the snapshot would show a mixture of then and now.
+fn stale_store(base: &Base, roles: &Roles<'_>, store: &Lv) -> Option<Hazard> {
+    let is_store = |role: Role| role == Role::SnapshotStore;
+    let (snapshot, _) = roles.users(&store.name).iter().find(|(_, role)| is_store(*role))?;
+    let origin_of = |kind: &SegmentKind| {
+        if let SegmentKind::Snapshot { origin, .. } = kind { base.vg.lv(origin) } else { None }
+    };
+    let origins = snapshot.segments.iter().filter_map(|segment| origin_of(&segment.kind));
+    let is_there = |lv: &Lv| {
+        lv.segments.iter().flat_map(|s| s.kind.areas()).any(|area| match area {
+            Area::Pv { pv, .. } => base.vg.pvs.get(*pv).is_some_and(|p| !p.is_missing()),
+            Area::Lv { .. } => true,
+        })
+    };
+    let mut origins = origins.filter(|origin| is_there(origin));
+    let origin = origins.next()?;
+    let loss = format!(
+        "a snapshot of LV {} whose store on this PV may lack what was overwritten in the origin \
+         meanwhile: it may show a mixture of then and now",
+        origin.name
+    );
+    Some(stale(&store.name, &loss))
 }
 
 fn judge_leg(

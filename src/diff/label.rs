@@ -2,9 +2,12 @@
 
 use crate::diff::{Base, Change, Context, Diff, LostPv, Refusal, RefusalCode};
 use crate::ids::PvUuid;
-use crate::model::device::{Content, Device, DiskArea, LostLabel, RingContent};
+use crate::model::device::{
+    Content, Device, DiskArea, LostLabel, MetadataArea, RingContent, SlotText,
+};
 use crate::model::vg::Pv;
 use crate::plan::hazard::{Hazard, HazardKind};
+use crate::text::vg_of;
 use crate::units::{Bytes, Sectors};
 
 /// Where LVM puts the first metadata area of a PV it makes.
@@ -205,15 +208,32 @@ fn link_of(
         let why = format!("{} holds metadata of another volume group", device.name);
         return Err(Refusal::new(RefusalCode::WrongDevice, object(pv.uuid), why));
     }
-    // A text names all PVs of its VG: it singles one out only when no other could stand there.
-    let others = base.vg.pvs.iter().filter(|other| other.uuid != pv.uuid).filter(|other| {
-        context.inventory.devices_of(other.uuid).is_empty() && fits_size(other, device)
-    });
-    if has_text && fits_size(pv, device) && others.count() == 0 {
-        let link = "it holds this VG's metadata, and no other PV without a device has its size";
+    let is_member = has_text && !was_given_up(candidate.lost);
+    if is_member && fits_size(pv, device) && !has_rival(context, pv, device) {
+        let link =
+            "it holds this VG's metadata, and no other PV that the VG has or had could be it";
         return Ok((link.to_owned(), true));
     }
     Ok(("nothing but the plan".to_owned(), false))
+}
+
+/// Whether LVM emptied an area of it, as it does when a PV leaves its VG.
+fn was_given_up(lost: Option<&LostLabel>) -> bool {
+    let is_emptied =
+        |area: &MetadataArea| area.header.good().is_some() && area.committed == SlotText::Empty;
+    lost.is_some_and(|lost| lost.areas.iter().any(is_emptied))
+}
+
+/// A text names all PVs of its VG: it singles one out only when no other that the VG has, or ever
+/// had, could stand there. A disk that was taken out of the VG still holds the VG's old texts.
+fn has_rival(context: &Context<'_>, pv: &Pv, device: &Device) -> bool {
+    let is_rival = |other: &Pv| {
+        other.uuid != pv.uuid
+            && fits_size(other, device)
+            && context.inventory.devices_of(other.uuid).is_empty()
+    };
+    let versions = context.vg.timeline.versions().iter();
+    versions.filter_map(|version| vg_of(&version.text).ok()).any(|vg| vg.pvs.iter().any(is_rival))
 }
 
 /// The size the label tells: the metadata's, which must fit on the device.

@@ -1,6 +1,6 @@
 //! Everything observed, with where it came from and what was wrong with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -115,6 +115,24 @@ impl Inventory {
             }
         }
         copies
+    }
+
+    /// The VGs whose texts the committed pointers of this device lead to.
+    pub fn committed_vgs(&self, device: &Device) -> BTreeSet<VgUuid> {
+        let keys = device.areas().iter().filter_map(|area| area.committed.good());
+        keys.filter_map(|key| self.texts.get(&key)).map(|text| text.vg_uuid).collect()
+    }
+
+    /// The VGs that claim this PV: those that list it and do not flag it MISSING, and those whose
+    /// text its own areas hold. More than one means that a part of the metadata is out of date.
+    pub fn claims_on(&self, pv: PvUuid) -> BTreeSet<VgUuid> {
+        let lists = |on_disk: &&VgOnDisk| {
+            let listed = on_disk.current.as_ref().and_then(|vg| vg.pv(pv));
+            listed.is_some_and(|pv| !pv.is_missing())
+        };
+        let listing = self.vgs.values().filter(lists).map(|on_disk| on_disk.uuid);
+        let held = self.devices_of(pv).into_iter().flat_map(|device| self.committed_vgs(device));
+        listing.chain(held).collect()
     }
 
     /// The device with this name.

@@ -161,10 +161,15 @@ fn targets(
             [device] => *device,
             _ => return Err(Unfit::new(format!("PV {} is on several devices", pv.uuid))),
         };
+        let foreign = now.committed_vgs(device).into_iter().find(|vg| *vg != change.vg);
         for (index, area) in device.areas().iter().enumerate() {
             let is_repaired = change.repair.contains(&(pv.uuid, index));
             if !is_repaired && (pv.is_missing() || !is_in_use(area)) {
                 continue;
+            }
+            if let Some(other) = foreign {
+                let device = &device.name;
+                return Err(Unfit::new(format!("{device} holds metadata of VG {other}")));
             }
             targets.push(target(now, change, &device.name, index, area, text)?);
         }

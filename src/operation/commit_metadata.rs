@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::diff::{BaseVersion, UnsoundArea};
 use crate::ids::{Digest, PvUuid, VgName, VgUuid};
 use crate::model::choice::Standing;
-use crate::model::inventory::{Inventory, Realm};
+use crate::model::inventory::{Inventory, Realm, VgOnDisk};
 use crate::model::timeline::MetadataText;
 use crate::operation::commit;
 use crate::operation::{Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit};
@@ -38,11 +38,25 @@ impl CommitMetadata {
         match &self.base {
             BaseVersion::Current => current_text(now, self.vg),
             BaseVersion::Version { seqno, content } => {
+                refuse_other_text(on_disk, *content)?;
                 let branches = on_disk.timeline.branches(*seqno);
                 let found = branches.iter().find(|version| version.content() == *content);
                 found.map(|version| &version.text).ok_or_else(gone)
             }
         }
+    }
+}
+
+/// A version is made to count where none does, or where two do. Once another one counts, what was
+/// done since would be lost.
+fn refuse_other_text(on_disk: &VgOnDisk, wanted: Digest) -> Result<(), Unfit> {
+    match &on_disk.standing {
+        Standing::Clear { content, seqno, .. } if *content != wanted => Err(Unfit::new(format!(
+            "a text counts meanwhile, seqno {seqno} ({}); going back to another would lose what \
+             was done since",
+            content.short()
+        ))),
+        Standing::Clear { .. } | Standing::Branches { .. } | Standing::None => Ok(()),
     }
 }
 
