@@ -3,6 +3,8 @@
 //! Every step goes the same way: predict, write the intent down, act, observe, compare, write the
 //! outcome down. The journal is intent, not a log: what it says decides what a resumed run does.
 
+mod abandon;
+mod changed;
 pub mod checkpoint;
 mod engine;
 mod evidence;
@@ -20,8 +22,9 @@ use crate::ids::{Digest, OperationId, PlanName, VgName, VgUuid};
 use crate::operation::Risk;
 use crate::units::Bytes;
 
+pub use abandon::{abandon, give_up, given_up, has_evidence};
 pub use engine::{Engine, apply, report};
-pub use resume::{Resumer, abandon, resume, rollback};
+pub use resume::{Resumer, resume, rollback};
 
 /// How a run ended, or where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

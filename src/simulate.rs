@@ -6,6 +6,7 @@
 mod compare;
 pub mod planned;
 pub mod sealed;
+pub mod standing;
 
 use std::sync::Arc;
 

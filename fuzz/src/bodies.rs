@@ -49,10 +49,10 @@ pub fn label(data: &[u8]) {
         sector[16..20].copy_from_slice(&sum.to_le_bytes());
     }
     let number = u64::from(mode % 4);
-    if let LabelSector::Sound(label) = parse_label(&sector, number) {
-        if let Some(written) = label.encode() {
-            assert_eq!(parse_label(&written, number), LabelSector::Sound(label));
-        }
+    if let LabelSector::Sound(label) = parse_label(&sector, number)
+        && let Some(written) = label.encode()
+    {
+        assert_eq!(parse_label(&written, number), LabelSector::Sound(label));
     }
 }
 
@@ -94,7 +94,7 @@ fn text_of_slot(area: &[u8], slot: &Slot, size: Bytes) {
         let _ = read_text(&text.into());
     }
     let next = next_position(size, Some(&range));
-    assert!(next.get() >= 512 && next.get() % 512 == 0, "{next:?}");
+    assert!(next.get() >= 512 && next.get().is_multiple_of(512), "{next:?}");
 }
 
 /// A metadata text. What is read is written, read again, and says the same.

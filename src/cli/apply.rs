@@ -62,8 +62,9 @@ fn try_apply(args: &Args, apply: &Apply, output: &mut Output) -> Result<Exit, Ex
     refuse_stale(&shown, &planned.fingerprint(&wanted.plan), output)?;
     let signature = signature(&host);
     let review = report::text(&wanted.plan, &report::gather(&wanted.plan, &planned, &inventory));
-    let sealed =
-        wanted.sealed.clone().unwrap_or_else(|| planned.seal(&wanted.plan, PROGRAM, review));
+    // Of a sealed plan whose states hold already only the rest is done, so what was planned now is
+    // what counts; otherwise both are the same, as `plan_on` made sure.
+    let sealed = planned.seal(&wanted.plan, PROGRAM, review);
     let mut copy = evidence_copy(apply, output)?;
     let stop = stop_flag(output)?;
     let mut talker = Talker::new();

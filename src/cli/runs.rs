@@ -13,15 +13,16 @@ use crate::cli::exit::Exit;
 use crate::cli::output::{Output, talk};
 use crate::cli::world::{scope_for, state};
 use crate::discover;
-use crate::execute::journal::Journal;
+use crate::execute::journal::{Journal, JournalError};
 use crate::execute::run_state::RunState;
 use crate::execute::{self, Engine, Event, Listener, Outcome, Resumer, RunError, RunReport};
 use crate::host::image::{self, ImageFile};
 use crate::host::state::{Missing, StateDirectory};
 use crate::host::{HostError, Progress, ReadHost, RunStore};
 use crate::ids::VgUuid;
+use crate::model::inventory::Realm;
 use crate::plan;
-use crate::report::run::{self as report, ListedRun};
+use crate::report::run::{self as report, Condition, ListedRun};
 use crate::simulate::sealed::SealedPlan;
 
 /// How often a long act says how far it is, where no bar can be drawn.
@@ -29,19 +30,28 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// Reads what can be read of a run.
 fn read_run(store: &dyn RunStore, run: &str) -> ListedRun {
-    let listed = |report, damage| ListedRun { run: run.to_owned(), report, damage };
+    let listed = |report, condition| ListedRun { run: run.to_owned(), report, condition };
     let bytes = match store.journal(run) {
         Ok(bytes) => bytes,
-        Err(error) => return listed(None, Some(error.in_full())),
+        Err(error) => return listed(None, Condition::Damaged(error.in_full())),
     };
     let (journal, error) = Journal::read(&bytes);
-    match RunState::of(&journal) {
-        Ok(state) => {
-            let report = execute::report(run, &store.place(run), &state);
-            listed(Some(report), error.map(|error| error.to_string()))
+    let (report, error) = match RunState::of(&journal) {
+        Ok(state) => (Some(execute::report(run, &store.place(run), &state)), error),
+        Err(order) => (None, Some(error.unwrap_or(order))),
+    };
+    let condition = match error {
+        None => Condition::Sound,
+        // Evidence is saved after the first record: where there is some, there was a record.
+        Some(error @ JournalError::Empty) if !execute::has_evidence(store, run) => {
+            Condition::NeverBegan(error.to_string())
         }
-        Err(order) => listed(None, Some(error.unwrap_or(order).to_string())),
-    }
+        Some(error) => match execute::given_up(store, run) {
+            Some(because) => Condition::GivenUp(format!("{error}; given up: {because}")),
+            None => Condition::Damaged(error.to_string()),
+        },
+    };
+    listed(report, condition)
 }
 
 fn all_runs(store: &dyn RunStore) -> Result<Vec<ListedRun>, HostError> {
@@ -57,7 +67,8 @@ pub fn list(args: &Args, output: &mut Output) -> Exit {
     match all_runs(&store) {
         Ok(runs) => {
             output.either(&report::gather_list(&runs), || report::list_text(&runs));
-            Exit::Done
+            let is_damaged = |run: &ListedRun| matches!(run.condition, Condition::Damaged(_));
+            if runs.iter().any(is_damaged) { Exit::Found } else { Exit::Done }
         }
         Err(error) => output.error(Exit::Failed, &error.in_full(), None),
     }
@@ -73,9 +84,9 @@ pub fn show(args: &Args, run: &RunName, output: &mut Output) -> Exit {
     if let Some(report) = &listed.report {
         output.either(&report::gather(report, false), || report::text(report));
     }
-    match listed.damage {
+    match listed.damage() {
         None => Exit::Done,
-        Some(damage) => output.error(Exit::Failed, &damage, None),
+        Some(damage) => output.error(Exit::Failed, damage, None),
     }
 }
 
@@ -93,8 +104,7 @@ pub fn prune(args: &Args, prune: &Prune, output: &mut Output) -> Exit {
     let old = runs.len().saturating_sub(prune.keep);
     let mut removed = Vec::new();
     for listed in runs.into_iter().take(old) {
-        let is_over = listed.report.as_ref().is_some_and(|report| report.outcome.is_final());
-        if !is_over {
+        if !listed.is_over() {
             continue;
         }
         if let Err(error) = store.remove(&listed.run) {
@@ -109,12 +119,40 @@ pub fn prune(args: &Args, prune: &Prune, output: &mut Output) -> Exit {
     Exit::Done
 }
 
+/// Whether a run whose journal cannot be read as a whole may be about this VG: only its sealed
+/// plan can tell that it is not.
+fn may_be_of(store: &StateDirectory, listed: &ListedRun, vg: VgUuid) -> bool {
+    let sealed = store.get(&listed.run, "sealed.json").ok();
+    let sealed = sealed.and_then(|bytes| SealedPlan::read(&bytes, Realm::Images).ok());
+    sealed.is_none_or(|sealed| sealed.vg == vg)
+}
+
+fn damaged_run(store: &StateDirectory, run: &str, why: &str, output: &mut Output) -> Exit {
+    let why = format!(
+        "run {run} may be one on this volume group that is not over, and cannot be read ({why}); \
+         nothing was written"
+    );
+    let help = format!(
+        "its evidence and checkpoints are in {}; when the disks are as they should be, \
+         `lvmend abandon {run} --because …`",
+        store.place(run)
+    );
+    output.error(Exit::Incomplete, &why, Some(&help))
+}
+
 /// Says so when a run on this VG is not over.
 pub fn unfinished_run(store: &StateDirectory, vg: VgUuid, output: &mut Output) -> Option<Exit> {
     let runs = match all_runs(store) {
         Ok(runs) => runs,
         Err(error) => return Some(output.error(Exit::Failed, &error.in_full(), None)),
     };
+    for listed in &runs {
+        if let Condition::Damaged(why) = &listed.condition
+            && may_be_of(store, listed, vg)
+        {
+            return Some(damaged_run(store, &listed.run, why, output));
+        }
+    }
     let open = runs
         .into_iter()
         .filter_map(|listed| listed.report)
@@ -269,8 +307,21 @@ pub fn abandon(args: &Args, abandon: &Abandon, output: &mut Output) -> Exit {
         let why = "a run is given up for a reason: say it with --because";
         return output.error(Exit::Usage, why, None);
     }
+    if let Condition::Damaged(_) = read_run(&store, &abandon.run).condition {
+        return abandon_damaged(&mut store, abandon, output);
+    }
     let result = execute::abandon(&mut store, &abandon.run, &abandon.because);
     finish(result, Exit::of_run, output)
+}
+
+/// Gives up a run whose journal cannot be added to.
+fn abandon_damaged(store: &mut StateDirectory, abandon: &Abandon, output: &mut Output) -> Exit {
+    if let Err(error) = execute::give_up(store, &abandon.run, &abandon.because) {
+        return output.error(Exit::Failed, &error.to_string(), None);
+    }
+    let listed = [read_run(store, &abandon.run)];
+    output.either(&report::gather_list(&listed), || report::list_text(&listed));
+    Exit::Done
 }
 
 /// Tells people on stderr how a run goes on.

@@ -13,6 +13,7 @@ use crate::model::inventory::Inventory;
 use crate::operation::Signature;
 use crate::plan::document::OnFailure;
 use crate::simulate::sealed::SealedPlan;
+use crate::simulate::standing::standing;
 
 /// What a run works with.
 pub struct Engine<'a> {
@@ -73,6 +74,7 @@ pub fn apply(
         signature,
         on_failure,
         sealed: Digest::of(&json),
+        standing: standing(&world, sealed.vg),
         devices: places(engine.host.devices()),
         steps: sealed.graph.operations.iter().map(intent).collect(),
     };

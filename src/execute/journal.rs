@@ -32,6 +32,8 @@ pub enum Record {
         step: usize,
         /// Digest of the checkpoint's index, when the step writes to devices.
         checkpoint: Option<Digest>,
+        /// How the VG stands when the step is done.
+        after: Digest,
     },
     /// A step was done and verified.
     StepApplied {
@@ -115,6 +117,8 @@ pub struct RunStarted {
     pub on_failure: OnFailure,
     /// Digest of the sealed plan beside the journal.
     pub sealed: Digest,
+    /// How the VG stood when the run began.
+    pub standing: Digest,
     /// The devices that were there, and where.
     pub devices: Vec<DevicePlace>,
     /// What is to be done, in order.

@@ -1,12 +1,13 @@
 //! Taking up a run again: forward, back, or not at all.
 
+use crate::execute::changed::refuse_changed;
 use crate::execute::checkpoint::BytesProbe;
-use crate::execute::engine::{Engine, Run, forward, goes_back, report};
+use crate::execute::engine::{Engine, Run, forward, goes_back, has_traces};
 use crate::execute::journal::{Journal, Left, Record};
-use crate::execute::run_state::{self, Phase, RunState, StepState};
+use crate::execute::run_state::{Phase, RunState, StepState};
 use crate::execute::step::perform_all;
 use crate::execute::{Outcome, RunError, RunReport, rollback as back, settle};
-use crate::host::{HostError, Performed, RunStore};
+use crate::host::{HostError, Performed};
 use crate::ids::Digest;
 use crate::model::inventory::Inventory;
 use crate::operation::Probe;
@@ -21,7 +22,7 @@ pub struct Resumer {
     pub time: i64,
 }
 
-fn not_possible(run: &str, why: impl Into<String>) -> RunError {
+pub(crate) fn not_possible(run: &str, why: impl Into<String>) -> RunError {
     RunError::NotPossible { run: run.to_owned(), why: why.into() }
 }
 
@@ -61,19 +62,33 @@ pub fn resume(
 ) -> Result<RunReport, RunError> {
     let mut run = load(engine, name, world)?;
     refuse_final(name, &run.state)?;
+    refuse_changed(&run)?;
     take_up(&mut run, resumer)?;
-    if goes_back(&run.state) {
-        back::go_on_back(&mut run)?;
-        return Ok(run.report());
-    }
-    match settle_started(&mut run)? {
+    let ended =
+        if goes_back(&run.state) { back::go_on_back(&mut run) } else { go_on_forward(&mut run) };
+    reported(run, ended)
+}
+
+fn go_on_forward(run: &mut Run<'_, '_>) -> Result<(), RunError> {
+    match settle_started(run)? {
         Settled::GoOn => {
             run.look_closely();
-            forward(&mut run)?;
+            forward(run)
         }
-        Settled::Failed(why) => back::after_failure(&mut run, &why)?,
+        Settled::Failed(why) => back::after_failure(run, &why),
     }
-    Ok(run.report())
+}
+
+/// What became of the run. What cannot be written down any further stopped it on the way, and may
+/// have left devices half written.
+fn reported(run: Run<'_, '_>, ended: Result<(), RunError>) -> Result<RunReport, RunError> {
+    match ended {
+        Ok(()) => Ok(run.report()),
+        Err(error @ (RunError::Host(_) | RunError::Journal(_))) => {
+            Err(RunError::Interrupted { run: run.name, cause: Box::new(error) })
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn take_up(run: &mut Run<'_, '_>, resumer: &Resumer) -> Result<(), RunError> {
@@ -95,8 +110,10 @@ fn settle_started(run: &mut Run<'_, '_>) -> Result<Settled, RunError> {
         Some(StepState::Started) => settle_step(run, index),
         Some(StepState::Torn) => {
             // Every sector it touched is as before or as intended: its checkpoint finishes it.
-            let checkpoint = run.state.steps.get(index).and_then(|step| step.checkpoint);
-            run.record(Record::StepStarted { step: index, checkpoint })?;
+            let step = run.state.steps.get(index);
+            let checkpoint = step.and_then(|step| step.checkpoint);
+            let after = step.and_then(|step| step.after).unwrap_or(run.state.started.standing);
+            run.record(Record::StepStarted { step: index, checkpoint, after })?;
             settle_step(run, index)
         }
         Some(StepState::Unexpected) => Err(not_possible(
@@ -199,19 +216,26 @@ pub fn rollback(
     resumer: &Resumer,
 ) -> Result<RunReport, RunError> {
     let mut run = load(engine, name, world)?;
-    if run.state.phase == Phase::Over(Outcome::Done) {
+    let is_done = run.state.phase == Phase::Over(Outcome::Done);
+    if is_done {
         check_untouched(&run)?;
     } else {
         refuse_final(name, &run.state)?;
+    }
+    if has_traces(&run.state) {
+        refuse_changed(&run)?;
+    }
+    if !is_done {
         take_up(&mut run, resumer)?;
     }
-    if goes_back(&run.state) {
-        back::go_on_back(&mut run)?;
+    let ended = if goes_back(&run.state) {
+        back::go_on_back(&mut run)
     } else {
-        remove_leavings(&mut run)?;
-        back::back(&mut run, "rollback was asked for")?;
-    }
-    Ok(run.report())
+        remove_leavings(&mut run)
+            .map_err(RunError::from)
+            .and_then(|()| back::back(&mut run, "rollback was asked for"))
+    };
+    reported(run, ended)
 }
 
 /// A step that was under way may have left a partial copy beside the devices.
@@ -251,30 +275,7 @@ fn check_untouched(run: &Run<'_, '_>) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Gives a run up: what it did stays, and nothing waits for it any more.
-///
-/// # Errors
-/// [`RunError`].
-pub fn abandon(store: &mut dyn RunStore, name: &str, because: &str) -> Result<RunReport, RunError> {
-    let (mut journal, error) = Journal::read(&store.journal(name)?);
-    if let Some(error) = error {
-        return Err(error.into());
-    }
-    let state = RunState::of(&journal)?;
-    refuse_final(name, &state)?;
-    if journal.torn {
-        store.cut_journal(name, journal.len)?;
-        journal.torn = false;
-    }
-    let why = Some(because.to_owned());
-    let record = Record::Finished { outcome: Outcome::Abandoned, why };
-    let state = run_state::next(state, &record)
-        .map_err(|run_state::Illegal(why)| not_possible(name, why))?;
-    journal.append(store, name, record)?;
-    Ok(report(name, &store.place(name), &state))
-}
-
-fn refuse_final(name: &str, state: &RunState) -> Result<(), RunError> {
+pub(crate) fn refuse_final(name: &str, state: &RunState) -> Result<(), RunError> {
     match state.phase {
         Phase::Over(outcome) if outcome.is_final() => {
             Err(not_possible(name, format!("is over: {}", outcome.shown())))

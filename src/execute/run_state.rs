@@ -84,6 +84,8 @@ pub struct Step {
     pub state: StepState,
     /// Digest of its checkpoint's index.
     pub checkpoint: Option<Digest>,
+    /// How the VG stands when it is done; none before it began.
+    pub after: Option<Digest>,
     /// Why it failed.
     pub why: Option<String>,
     /// What it read or copied.
@@ -134,6 +136,7 @@ impl RunState {
         let pending = Step {
             state: StepState::Pending,
             checkpoint: None,
+            after: None,
             why: None,
             sha256: None,
             written: Bytes::ZERO,
@@ -169,7 +172,12 @@ impl RunState {
 pub fn next(mut state: RunState, record: &Record) -> Result<RunState, Illegal> {
     match record {
         Record::RunStarted(_) => return Err(Illegal("a run begins twice".to_owned())),
-        Record::StepStarted { step, checkpoint } => begin_step(&mut state, *step, *checkpoint)?,
+        Record::StepStarted { step, checkpoint, after } => {
+            let step = begin_step(&mut state, *step)?;
+            step.state = StepState::Started;
+            step.checkpoint = *checkpoint;
+            step.after = Some(*after);
+        }
         Record::StepApplied { step, sha256, written } => {
             let step = started_step(&mut state, *step)?;
             step.state = StepState::Applied;
@@ -216,20 +224,14 @@ pub fn next(mut state: RunState, record: &Record) -> Result<RunState, Illegal> {
 }
 
 /// A step begins when everything before it is done; a failed one may begin again.
-fn begin_step(
-    state: &mut RunState,
-    index: usize,
-    checkpoint: Option<Digest>,
-) -> Result<(), Illegal> {
+fn begin_step(state: &mut RunState, index: usize) -> Result<&mut Step, Illegal> {
     if state.phase != Phase::Forward || state.next_step() != Some(index) {
         return Err(Illegal("a step begins out of order".to_owned()));
     }
     let step = step_mut(state, index)?;
     match step.state {
         StepState::Pending | StepState::NotApplied | StepState::Started | StepState::Torn => {
-            step.state = StepState::Started;
-            step.checkpoint = checkpoint;
-            Ok(())
+            Ok(step)
         }
         StepState::Applied
         | StepState::Unexpected

@@ -8,6 +8,7 @@ use crate::host::{ActError, HostError, Performed};
 use crate::ids::VgUuid;
 use crate::operation::Lowered;
 use crate::operation::act::Act;
+use crate::simulate::standing::standing;
 use crate::simulate::{lower, unexpected};
 
 /// How a step ended.
@@ -39,7 +40,8 @@ pub(crate) fn step(run: &mut Run<'_, '_>, index: usize) -> Result<Ended, RunErro
         Err(error) => return Ok(fail_before(run, error.in_full())),
     };
     let digest = checkpoint.as_ref().map(|(_, digest)| *digest);
-    run.record(Record::StepStarted { step: index, checkpoint: digest })?;
+    let after = standing(&lowered.predicted, vg(run));
+    run.record(Record::StepStarted { step: index, checkpoint: digest, after })?;
     let performed = perform_all(run, &lowered.acts);
     let result = match performed {
         Ok(performed) => confirm(run, &lowered).map(|()| performed),
@@ -112,7 +114,10 @@ pub(crate) fn perform_all(run: &mut Run<'_, '_>, acts: &[Act]) -> Result<Perform
 /// Observes the world and holds it to the prediction.
 pub(crate) fn confirm(run: &Run<'_, '_>, lowered: &Lowered) -> Result<(), String> {
     let observed = run.observe();
-    let found = unexpected(&lowered.predicted, &observed, vg(run));
+    let mut found = unexpected(&lowered.predicted, &observed, vg(run));
+    if found.is_empty() && standing(&observed, vg(run)) != standing(&lowered.predicted, vg(run)) {
+        found.push("labels or headers of the VG are not as they were to be left".to_owned());
+    }
     if found.is_empty() { Ok(()) } else { Err(format!("not as predicted: {}", found.join("; "))) }
 }
 

@@ -185,8 +185,52 @@ pub struct ListedRun {
     pub run: String,
     /// What can be read.
     pub report: Option<RunReport>,
-    /// What is wrong.
-    pub damage: Option<String>,
+    /// Whether its journal can be read.
+    pub condition: Condition,
+}
+
+/// Whether the journal of a run can be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// All of it.
+    Sound,
+    /// It has no first record, and nothing was saved: the run ended before it began.
+    NeverBegan(String),
+    /// A part of it, or nothing.
+    Damaged(String),
+    /// It is damaged, and a person gave the run up.
+    GivenUp(String),
+}
+
+impl ListedRun {
+    /// What is wrong with the journal, if anything.
+    pub fn damage(&self) -> Option<&str> {
+        match &self.condition {
+            Condition::Sound => None,
+            Condition::NeverBegan(why) | Condition::Damaged(why) | Condition::GivenUp(why) => {
+                Some(why)
+            }
+        }
+    }
+
+    /// How it ended, or where it stands, as far as that is known.
+    fn outcome(&self) -> Option<&'static str> {
+        match &self.condition {
+            Condition::GivenUp(_) => Some(Outcome::Abandoned.shown()),
+            Condition::Sound | Condition::NeverBegan(_) | Condition::Damaged(_) => {
+                self.report.as_ref().map(|report| report.outcome.shown())
+            }
+        }
+    }
+
+    /// Whether nothing is left to be done about it.
+    pub fn is_over(&self) -> bool {
+        match &self.condition {
+            Condition::Sound => self.report.as_ref().is_some_and(|r| r.outcome.is_final()),
+            Condition::NeverBegan(_) | Condition::GivenUp(_) => true,
+            Condition::Damaged(_) => false,
+        }
+    }
 }
 
 /// Gathers all runs.
@@ -197,8 +241,8 @@ pub fn gather_list(runs: &[ListedRun]) -> RunsJson {
             run: listed.run.clone(),
             plan: report.map(|r| r.plan.to_string()),
             vg: report.map(|r| r.vg_name.to_string()),
-            outcome: report.map(|r| r.outcome.shown().to_owned()),
-            damage: listed.damage.clone(),
+            outcome: listed.outcome().map(str::to_owned),
+            damage: listed.damage().map(str::to_owned),
         }
     });
     RunsJson { head: Head::unchanged("runs-list"), runs: runs.collect() }
@@ -217,8 +261,8 @@ pub fn list_text(runs: &[ListedRun]) -> String {
             vec![
                 listed.run.clone(),
                 text(report.map(|r| r.vg_name.to_string())),
-                text(report.map(|r| r.outcome.shown().to_owned())),
-                listed.damage.as_deref().map(escaped).unwrap_or_default(),
+                text(listed.outcome().map(str::to_owned)),
+                listed.damage().map(escaped).unwrap_or_default(),
             ]
         })
         .collect();

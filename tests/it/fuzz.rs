@@ -88,7 +88,9 @@ fn smoke(name: &str, seeds: &[Vec<u8>], runs: usize, target: impl Fn(&[u8])) {
     for find in fs::read_dir(finds).into_iter().flatten() {
         target(&fs::read(find.unwrap().path()).unwrap());
     }
-    seeds.iter().for_each(|seed| target(seed));
+    for seed in seeds {
+        target(seed);
+    }
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     for _ in 0..runs {
         target(&mutated(seeds, &mut dice));

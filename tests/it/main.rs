@@ -19,6 +19,7 @@ mod fuzz;
 mod judged_by_lvm;
 mod legs;
 mod metadata_areas;
+mod never_worse;
 mod plan_document;
 mod power_cut;
 mod reading;

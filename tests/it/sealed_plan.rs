@@ -15,15 +15,6 @@ fn desk() -> Desk {
     desk
 }
 
-/// Lets real LVM2 change the VG, as somebody else would before the plan is applied.
-fn lvm_changes(desk: &Desk, commands: &[&[&str]]) {
-    let lvm = crate::support::lvm::Lvm::attach(&desk.images());
-    for command in commands {
-        let said = lvm.run(command);
-        assert!(said.success, "{command:?}: {}", said.stderr);
-    }
-}
-
 #[test]
 fn a_sealed_plan_is_applied_and_then_there_is_nothing_to_do() {
     let desk = desk();
@@ -35,7 +26,7 @@ fn a_sealed_plan_is_applied_and_then_there_is_nothing_to_do() {
 #[test]
 fn a_seqno_that_moved_does_not_make_it_stale() {
     let desk = desk();
-    lvm_changes(&desk, &[&["lvchange", "--addtag", "harmless", "vg/before"]]);
+    desk.lvm(&[0, 1], &["lvchange --addtag harmless vg/before"]);
     desk.run(&["apply", "sealed.json", "--yes"]).with_code(0);
 }
 
@@ -43,10 +34,7 @@ fn a_seqno_that_moved_does_not_make_it_stale() {
 fn a_change_that_matters_does() {
     let desk = desk();
     // Somebody takes extents of the lost LV.
-    lvm_changes(
-        &desk,
-        &[&["lvcreate", "-an", "-Zn", "-Wn", "-l", "100%FREE", "-n", "greedy", "vg"]],
-    );
+    desk.lvm(&[0, 1], &["lvcreate -an -Zn -Wn -l 100%FREE -n greedy vg"]);
     let before = desk.digests();
     let ended = desk.run(&["apply", "sealed.json", "--yes"]).with_code(5);
     assert!(ended.stderr.contains("the sealed plan is stale"), "{}", ended.stderr);

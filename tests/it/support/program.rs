@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 use crate::support::fixture::Fixture;
+use crate::support::lvm::Lvm;
 
 /// A directory with images and plans in it.
 pub struct Desk {
@@ -34,6 +35,44 @@ impl Desk {
         let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
         desk.images = paths.iter().map(name).collect();
         desk
+    }
+
+    /// A desk with so many empty disks.
+    pub fn blank(disks: usize, size: u64) -> Self {
+        let mut desk = Self::empty();
+        for index in 0..disks {
+            let name = format!("{}.img", char::from(b'a' + u8::try_from(index).unwrap()));
+            fs::File::create(desk.path().join(&name)).unwrap().set_len(size).unwrap();
+            desk.images.push(name);
+        }
+        desk
+    }
+
+    /// Lets real LVM2 run these commands on these disks alone; `@0` stands for the first disk of
+    /// the desk. They must succeed.
+    pub fn lvm(&self, disks: &[usize], commands: &[&str]) {
+        let images: Vec<PathBuf> = disks.iter().map(|index| self.image(*index)).collect();
+        let lvm = Lvm::attach(&images);
+        for command in commands {
+            let device = |word: &str| match word.strip_prefix('@') {
+                Some(index) => {
+                    let wanted: usize = index.parse().unwrap();
+                    let at = disks.iter().position(|disk| *disk == wanted).unwrap();
+                    lvm.devices[at].to_str().unwrap().to_owned()
+                }
+                None => word.to_owned(),
+            };
+            let words: Vec<String> = command.split_whitespace().map(device).collect();
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let said = lvm.run(&words);
+            assert!(said.success, "{command}: {}", said.stderr);
+        }
+    }
+
+    /// The output of an LVM2 report on these disks alone.
+    pub fn lvm_says(&self, disks: &[usize], arguments: &[&str]) -> String {
+        let images: Vec<PathBuf> = disks.iter().map(|index| self.image(*index)).collect();
+        Lvm::attach(&images).run(arguments).stdout
     }
 
     pub fn path(&self) -> &Path {
@@ -71,6 +110,13 @@ impl Desk {
             .args(arguments)
             .args(["--state-dir", "state", "--volatile-state"]);
         command
+    }
+
+    /// Runs the program with some of the desk's images.
+    pub fn run_on(&self, disks: &[usize], arguments: &[&str]) -> Ended {
+        let images = disks.iter().flat_map(|index| ["--image", self.images[*index].as_str()]);
+        let arguments: Vec<&str> = arguments.iter().copied().chain(images).collect();
+        self.run_bare(&arguments)
     }
 
     /// Runs the program with these arguments alone.
