@@ -35,6 +35,7 @@ pub enum Fault {
 pub struct Schedule {
     count: u64,
     strike: Option<(u64, Fault)>,
+    log: Vec<String>,
     struck: Option<String>,
     is_dark: bool,
 }
@@ -66,6 +67,11 @@ impl Schedule {
         self.count
     }
 
+    /// Every operation there was, in order.
+    pub fn log(&self) -> &[String] {
+        &self.log
+    }
+
     /// Which operation was struck; a test whose fault never fired proves nothing.
     pub fn struck(&self) -> Option<&str> {
         self.struck.as_deref()
@@ -82,6 +88,7 @@ impl Schedule {
         }
         let now = self.count;
         self.count += 1;
+        self.log.push(what.to_owned());
         let Some((_, fault)) = self.strike.filter(|(at, _)| *at == now) else {
             return Ok(Turn::Go);
         };

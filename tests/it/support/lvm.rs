@@ -79,6 +79,14 @@ impl Lvm {
         String::from_utf8_lossy(&text).trim_end_matches('\0').to_owned()
     }
 
+    /// `vgcfgbackup` of a VG, whatever LVM2 has to say about its copies.
+    pub fn backup_of_whatever_counts(&self, vg: &str) -> Vec<u8> {
+        let file = self.system.path().join("backup.vg");
+        let said = self.run(&["vgcfgbackup", "-f", file.to_str().unwrap(), vg]);
+        assert!(said.success, "{}", said.stderr);
+        fs::read(&file).unwrap()
+    }
+
     /// `vgcfgbackup` of a VG.
     pub fn backup(&self, vg: &str) -> Vec<u8> {
         let file = self.system.path().join("backup.vg");
