@@ -17,6 +17,7 @@ use crate::plan::document::Acceptance;
 use crate::plan::hazard::Hazard;
 
 pub use build::build;
+pub use order::ordered;
 
 /// Operations in the order in which they are done, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,7 +14,7 @@ use crate::host::files::{read_file, write_own_kind};
 use crate::ids::ForeignText;
 use crate::model::inventory::Realm;
 use crate::plan::problem::Problem;
-use crate::plan::{self, DOCUMENT_SIZE_MAX, Plan};
+use crate::plan::{self, Plan};
 use crate::report::{graph, json, plan as report, problem, schemas};
 use crate::simulate::planned::work_out;
 use crate::simulate::sealed::SealedPlan;
@@ -40,7 +40,8 @@ pub fn read(file: &Path, size_max: Bytes, output: &mut Output) -> Result<Vec<u8>
 /// # Errors
 /// The exit code, after showing every problem.
 pub fn load(file: &Path, output: &mut Output) -> Result<Plan, Exit> {
-    let source = read(file, DOCUMENT_SIZE_MAX.saturating_add(Bytes::new(1)), output)?;
+    // More than a plan may have: that it is too large is a problem of the document.
+    let source = read(file, SEALED_SIZE_MAX, output)?;
     plan::load(&source)
         .map_err(|problems| show_problems(&file.to_string_lossy(), &source, &problems, output))
 }

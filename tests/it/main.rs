@@ -11,7 +11,13 @@
     missing_docs,
     reason = "a test that meets what it does not expect is to end there and then"
 )]
+#![allow(
+    clippy::format_push_string,
+    clippy::needless_range_loop,
+    reason = "what a test builds is to be seen at a glance"
+)]
 
+mod bad_input;
 mod book;
 mod cli;
 mod deleted_lv;
@@ -22,6 +28,8 @@ mod metadata_areas;
 mod never_worse;
 mod plan_document;
 mod power_cut;
+mod properties;
+mod read_only;
 mod reading;
 mod returned_pv;
 mod runs;
@@ -30,3 +38,4 @@ mod sealed_plan;
 mod support;
 mod text;
 mod tidy;
+mod yaml_readers;

@@ -2,5 +2,6 @@
 
 pub mod fixture;
 pub mod lvm;
+pub mod naive;
 pub mod program;
 pub mod world;
