@@ -2,9 +2,9 @@
 
 use crate::diff::{Change, Diff, Refusal, RefusalCode};
 use crate::graph::{Graph, order};
-use crate::ids::{DeviceName, LvName, LvUuid, PvUuid, VgName};
+use crate::ids::{DeviceName, LvName, LvUuid, PvUuid, VgName, VgUuid};
 use crate::model::device::DiskArea;
-use crate::model::inventory::{Inventory, TargetFile};
+use crate::model::inventory::{CopyManifest, Inventory, TargetFile};
 use crate::model::vg::Vg;
 use crate::operation::{
     CheckSha256, CommitMetadata, CopyLv, Operation, RestoreMissingPv, SaveEvidence, SpliceLv,
@@ -119,14 +119,13 @@ impl Builder<'_> {
                 continue;
             };
             match self.inventory.targets.get(path) {
-                Some(TargetFile::Done(manifest)) if manifest.lv == lv => continue,
-                Some(TargetFile::Done(manifest)) => {
-                    let why = format!("it is a finished copy of another LV ({})", manifest.name);
-                    refusals.push(copy_refusal(path, why));
+                Some(TargetFile::Done(made)) if (made.vg, made.lv) == (self.goals.vg, lv) => {
+                    continue;
                 }
-                Some(TargetFile::Taken) => {
-                    refusals.push(copy_refusal(path, "it exists already".to_owned()));
+                Some(TargetFile::Done(made)) => {
+                    refusals.push(copy_refusal(path, other_copy(made, self.goals.vg)));
                 }
+                Some(TargetFile::Taken(why)) => refusals.push(copy_refusal(path, why.clone())),
                 Some(TargetFile::NoDirectory(why)) => {
                     refusals.push(copy_refusal(path, format!("it cannot be made: {why}")));
                 }
@@ -154,8 +153,18 @@ impl Builder<'_> {
 
 fn copy_refusal(path: &str, why: String) -> Refusal {
     let path = crate::ids::ForeignText::from(path);
-    Refusal::new(RefusalCode::CopyRefused, path, why)
-        .with_help("a copy never overwrites anything: name another file, or move this one away")
+    Refusal::new(RefusalCode::CopyRefused, path, why).with_help(
+        "a copy never overwrites anything: name another file, or move away what is there",
+    )
+}
+
+fn other_copy(made: &CopyManifest, vg: VgUuid) -> String {
+    let CopyManifest { vg: of, lv, name, .. } = made;
+    if *of == vg {
+        format!("it is a finished copy of another LV, {name} ({lv})")
+    } else {
+        format!("it is a finished copy of LV {name} of another VG ({of})")
+    }
 }
 
 /// Whether a text of the VG stands on this PV, whatever the current metadata says of it.

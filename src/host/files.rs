@@ -1,6 +1,6 @@
 //! Small files of the host: backups, archives, plans.
 
-use std::fs::{self, File};
+use std::fs::{self, File, FileType};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
@@ -72,20 +72,36 @@ pub fn list_files(directory: &str) -> Result<Vec<String>, HostError> {
 
 /// What stands at a path that is to be written.
 pub fn target_state(path: &str) -> TargetState {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_file() => {
+            return TargetState::File { size: Bytes::new(found.len()) };
+        }
+        Ok(found) => return TargetState::Other(kind_shown(found.file_type())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return TargetState::NoDirectory(error.to_string()),
+    }
+    let directory = Path::new(path).parent().unwrap_or(Path::new("/"));
+    match is_writable(directory) {
+        Ok(()) => TargetState::Free,
+        Err(error) => TargetState::NoDirectory(error.to_string()),
+    }
+}
+
+/// What something that is no regular file is, for people.
+pub fn kind_shown(kind: FileType) -> &'static str {
+    if kind.is_symlink() {
+        "a symbolic link"
+    } else if kind.is_dir() {
+        "a directory"
+    } else {
+        "a device, a pipe or a socket"
+    }
+}
+
+/// Whether this user can make files in a directory.
+fn is_writable(directory: &Path) -> io::Result<()> {
     use nix::unistd::{AccessFlags, eaccess};
-    if fs::symlink_metadata(path).is_ok() {
-        return TargetState::Taken;
-    }
-    let Some(directory) = Path::new(path).parent() else {
-        return TargetState::Taken;
-    };
-    match (fs::metadata(directory), eaccess(directory, AccessFlags::W_OK)) {
-        (Ok(found), Ok(())) if found.is_dir() => TargetState::Free,
-        (Ok(found), _) if !found.is_dir() => TargetState::NoDirectory("no directory".to_owned()),
-        (Err(error), _) => TargetState::NoDirectory(error.to_string()),
-        (_, Err(errno)) => TargetState::NoDirectory(io::Error::from(errno).to_string()),
-        (Ok(_), Ok(())) => TargetState::Taken,
-    }
+    Ok(eaccess(directory, AccessFlags::W_OK | AccessFlags::X_OK)?)
 }
 
 /// Seconds since 1970; 0 on a machine whose clock stands before that.

@@ -47,14 +47,16 @@ pub enum TargetFile {
     Free,
     /// The directory is not there, or cannot be written.
     NoDirectory(String),
-    /// A finished copy: what its manifest says.
+    /// A finished copy, as long as its manifest has it: what that says.
     Done(CopyManifest),
-    /// Something else.
-    Taken,
+    /// Something else: what speaks against it, for people.
+    Taken(String),
 }
 
 /// The manifest of a finished copy is called like it, with this behind.
 pub const MANIFEST_SUFFIX: &str = ".lvmend.json";
+/// No manifest is larger.
+pub const MANIFEST_SIZE_MAX: Bytes = Bytes::new(64 << 10);
 
 /// What stands beside a finished copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,6 +14,7 @@
 
 mod book;
 mod cli;
+mod copies;
 mod deleted_lv;
 mod fuzz;
 mod judged_by_lvm;
