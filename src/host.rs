@@ -12,7 +12,7 @@ pub mod state;
 pub mod storage;
 
 use crate::ids::{DeviceName, Digest, ForeignText};
-use crate::model::inventory::Realm;
+use crate::model::inventory::{Realm, Space};
 use crate::operation::act::{Act, CopyFile};
 use crate::units::Bytes;
 
@@ -46,7 +46,7 @@ pub struct Machine {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TargetState {
     /// Nothing, in a directory that is there.
-    Free,
+    Free(Space),
     /// A regular file.
     File {
         /// How long it is.

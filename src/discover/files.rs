@@ -61,12 +61,14 @@ pub fn look_at_targets(host: &dyn ReadHost, paths: &[String]) -> BTreeMap<String
 fn look_at_target(host: &dyn ReadHost, path: &str) -> TargetFile {
     match (host.target_state(path), manifest_beside(host, path)) {
         // A manifest alone tells of a copy that is gone: it makes room for that of a new one.
-        (TargetState::Free, Beside::Nothing | Beside::Manifest(_)) => TargetFile::Free,
-        (TargetState::Free, Beside::Other(what)) => TargetFile::Taken(format!(
+        (TargetState::Free(space), Beside::Nothing | Beside::Manifest(_)) => {
+            TargetFile::Free(space)
+        }
+        (TargetState::Free(_), Beside::Other(what)) => TargetFile::Taken(format!(
             "where its manifest is to be, at {}{MANIFEST_SUFFIX}, stands {what}",
             ForeignText::from(path)
         )),
-        (TargetState::Free, Beside::NoPlace(why)) | (TargetState::NoDirectory(why), _) => {
+        (TargetState::Free(_), Beside::NoPlace(why)) | (TargetState::NoDirectory(why), _) => {
             TargetFile::NoDirectory(why)
         }
         (TargetState::File { size }, Beside::Manifest(manifest)) if size == manifest.size => {
@@ -96,7 +98,7 @@ enum Beside {
 fn manifest_beside(host: &dyn ReadHost, path: &str) -> Beside {
     let at = format!("{path}{MANIFEST_SUFFIX}");
     match host.target_state(&at) {
-        TargetState::Free => Beside::Nothing,
+        TargetState::Free(_) => Beside::Nothing,
         TargetState::NoDirectory(why) => Beside::NoPlace(why),
         TargetState::Other(what) => Beside::Other(what),
         TargetState::File { .. } => {

@@ -2,9 +2,11 @@
 
 use std::fs::{self, File, FileType};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::host::{HostError, Machine, TargetState};
+use crate::model::inventory::Space;
 use crate::units::Bytes;
 
 /// Reads a whole regular file of up to `size_max`.
@@ -81,8 +83,8 @@ pub fn target_state(path: &str) -> TargetState {
         Err(error) => return TargetState::NoDirectory(error.to_string()),
     }
     let directory = Path::new(path).parent().unwrap_or(Path::new("/"));
-    match is_writable(directory) {
-        Ok(()) => TargetState::Free,
+    match space_in(directory) {
+        Ok(space) => TargetState::Free(space),
         Err(error) => TargetState::NoDirectory(error.to_string()),
     }
 }
@@ -98,10 +100,19 @@ pub fn kind_shown(kind: FileType) -> &'static str {
     }
 }
 
-/// Whether this user can make files in a directory.
-fn is_writable(directory: &Path) -> io::Result<()> {
-    use nix::unistd::{AccessFlags, eaccess};
-    Ok(eaccess(directory, AccessFlags::W_OK | AccessFlags::X_OK)?)
+/// What is left for new files in a directory that this user can write to.
+fn space_in(directory: &Path) -> io::Result<Space> {
+    use nix::sys::statvfs::statvfs;
+    use nix::unistd::{AccessFlags, eaccess, geteuid};
+    let file_system = fs::metadata(directory)?.dev();
+    eaccess(directory, AccessFlags::W_OK | AccessFlags::X_OK)?;
+    let found = statvfs(directory)?;
+    // Some blocks are kept for root.
+    let blocks = if geteuid().is_root() { found.blocks_free() } else { found.blocks_available() };
+    // A file system that counts no blocks at all does not say how much it takes.
+    let is_told = found.blocks() > 0;
+    let available = if is_told { blocks.saturating_mul(found.fragment_size()) } else { u64::MAX };
+    Ok(Space { available: Bytes::new(available), file_system })
 }
 
 /// Seconds since 1970; 0 on a machine whose clock stands before that.

@@ -76,7 +76,9 @@ impl Contract for CopyLv {
     fn lower(&self, now: &Inventory, signature: &Signature) -> Result<Lowered, Unfit> {
         let path = crate::ids::ForeignText::from(self.path.as_str());
         match now.targets.get(&self.path) {
-            Some(TargetFile::Free) | None => {}
+            // How much is free is no condition here: it was checked when the plan was made, and
+            // what a run that is taken up again wrote itself may be what is missing now.
+            Some(TargetFile::Free(_)) | None => {}
             Some(TargetFile::NoDirectory(why) | TargetFile::Taken(why)) => {
                 return Err(Unfit::new(format!("{path} cannot be made: {why}")));
             }
@@ -94,7 +96,7 @@ impl Contract for CopyLv {
             Some(TargetFile::Done(made)) if (made.vg, made.lv) == (self.vg, self.lv) => {
                 Probe::After
             }
-            Some(TargetFile::Free) => Probe::Before,
+            Some(TargetFile::Free(_)) => Probe::Before,
             Some(TargetFile::Done(_) | TargetFile::Taken(_) | TargetFile::NoDirectory(_))
             | None => Probe::Neither,
         }

@@ -15,6 +15,7 @@
 mod book;
 mod cli;
 mod copies;
+mod copy_space;
 mod deleted_lv;
 mod fuzz;
 mod judged_by_lvm;
