@@ -12,8 +12,8 @@ pub mod state;
 pub mod storage;
 
 use crate::ids::{DeviceName, Digest, ForeignText};
-use crate::model::inventory::Realm;
-use crate::operation::act::Act;
+use crate::model::inventory::{Realm, Space};
+use crate::operation::act::{Act, CopyFile};
 use crate::units::Bytes;
 
 pub use error::HostError;
@@ -46,9 +46,14 @@ pub struct Machine {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TargetState {
     /// Nothing, in a directory that is there.
-    Free,
-    /// Something.
-    Taken,
+    Free(Space),
+    /// A regular file.
+    File {
+        /// How long it is.
+        size: Bytes,
+    },
+    /// Something else: a directory, a symbolic link (wherever it leads), a device.
+    Other(&'static str),
     /// The directory is not there or not writable.
     NoDirectory(String),
 }
@@ -128,22 +133,23 @@ pub struct Progress {
 
 /// A world that can be changed.
 pub trait WriteHost: ReadHost {
-    /// Performs one act, and returns when it is done.
+    /// Performs one act, and returns when it is done. An act that fails removes what it made
+    /// beside the devices itself: only it knows what it made and what it found there.
     ///
     /// # Errors
-    /// [`ActError`]. What was done of the act before is for the caller to find out.
+    /// [`ActError`]. What was done to devices before is for the caller to find out.
     fn perform(
         &mut self,
         act: &Act,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Performed, ActError>;
 
-    /// Removes what an act that was not finished may have left beside the devices, such as a
-    /// partial copy.
+    /// Removes what a crash may have left of a copy that this run was making, and nothing of
+    /// anybody else's.
     ///
     /// # Errors
     /// [`HostError`], when something is left.
-    fn clean_up(&mut self, act: &Act) -> Result<(), HostError>;
+    fn clean_up(&mut self, copy: &CopyFile) -> Result<(), HostError>;
 }
 
 /// Where runs are kept: journals, evidence, checkpoints. Everything it says is done has been

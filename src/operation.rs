@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{ForeignText, LvUuid, OperationId, PvUuid, VgUuid};
 use crate::model::inventory::{Inventory, Realm};
-use crate::operation::act::Act;
+use crate::operation::act::{Act, CopyFile};
 use crate::plan::hazard::Hazard;
 
 pub use check_sha256::CheckSha256;
@@ -273,4 +273,10 @@ pub trait Contract {
 
     /// Tells from the world whether it was applied, where its acts leave no trace of their own.
     fn probe(&self, now: &Inventory) -> Probe;
+
+    /// What a crash may leave beside the devices: told from the run alone, since the world may by
+    /// then be none that this operation could be done to.
+    fn unfinished(&self, _: &Signature) -> Option<CopyFile> {
+        None
+    }
 }

@@ -10,7 +10,7 @@ use crate::execute::{Outcome, RunError, RunReport, rollback as back, settle};
 use crate::host::{HostError, Performed};
 use crate::ids::Digest;
 use crate::model::inventory::Inventory;
-use crate::operation::Probe;
+use crate::operation::{Operation, Probe};
 use crate::simulate::sealed::SealedPlan;
 
 /// Who takes the run up again, and when.
@@ -185,19 +185,14 @@ fn settle_without_bytes(run: &mut Run<'_, '_>, index: usize) -> Result<Settled, 
     let Some(operation) = run.graph.operations.get(index).cloned() else {
         return Ok(Settled::GoOn);
     };
-    let world = run.observe();
-    let contract = operation.contract();
-    match contract.probe(&world) {
+    // Before looking: a copy that has its name keeps it, whatever is left of its parts.
+    clean_up(run, &operation)?;
+    match operation.contract().probe(&run.observe()) {
         Probe::After => {
             let Performed { sha256, written } = Performed::default();
             run.record(Record::StepApplied { step: index, sha256, written })?;
         }
         Probe::Before | Probe::Neither => {
-            let signature = run.state.started.signature.clone();
-            let acts = contract.lower(&world, &signature).map(|l| l.acts).unwrap_or_default();
-            for act in &acts {
-                run.engine.host.clean_up(act)?;
-            }
             let why = "it was interrupted".to_owned();
             run.record(Record::StepFailed { step: index, left: Left::Nothing, why })?;
         }
@@ -244,10 +239,14 @@ fn remove_leavings(run: &mut Run<'_, '_>) -> Result<(), HostError> {
     let Some(operation) = started.and_then(|index| run.graph.operations.get(index).cloned()) else {
         return Ok(());
     };
-    let signature = run.state.started.signature.clone();
-    let world = run.observe();
-    let acts = operation.contract().lower(&world, &signature).map(|l| l.acts).unwrap_or_default();
-    acts.iter().try_for_each(|act| run.engine.host.clean_up(act))
+    clean_up(run, &operation)
+}
+
+fn clean_up(run: &mut Run<'_, '_>, operation: &Operation) -> Result<(), HostError> {
+    match operation.contract().unfinished(&run.state.started.signature) {
+        Some(copy) => run.engine.host.clean_up(&copy),
+        None => Ok(()),
+    }
 }
 
 /// A finished run can only be undone while every byte it wrote still stands.

@@ -55,7 +55,7 @@ pub(crate) fn step(run: &mut Run<'_, '_>, index: usize) -> Result<Ended, RunErro
             run.tell(Event::StepDone);
             Ok(Ended::Applied)
         }
-        Err(why) => fail_after(run, index, checkpoint.map(|(saved, _)| saved), &lowered, why),
+        Err(why) => fail_after(run, index, checkpoint.map(|(saved, _)| saved), why),
     }
 }
 
@@ -126,15 +126,8 @@ fn fail_after(
     run: &mut Run<'_, '_>,
     index: usize,
     checkpoint: Option<Checkpoint>,
-    lowered: &Lowered,
     why: String,
 ) -> Result<Ended, RunError> {
-    for act in &lowered.acts {
-        // What cannot be removed is named in the report; it lies beside the devices.
-        if let Err(error) = run.engine.host.clean_up(act) {
-            run.tell(Event::StepFailed(error.in_full()));
-        }
-    }
     let left = match checkpoint {
         Some(checkpoint) => settle::left_by_bytes(run, &checkpoint),
         None => Left::Nothing,

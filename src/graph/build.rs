@@ -1,10 +1,12 @@
 //! Changes, tasks and checks to operations.
 
+use std::collections::BTreeMap;
+
 use crate::diff::{Change, Diff, Refusal, RefusalCode};
 use crate::graph::{Graph, order};
-use crate::ids::{DeviceName, LvName, LvUuid, PvUuid, VgName};
+use crate::ids::{DeviceName, LvName, LvUuid, PvUuid, VgName, VgUuid};
 use crate::model::device::DiskArea;
-use crate::model::inventory::{Inventory, TargetFile};
+use crate::model::inventory::{CopyManifest, Inventory, Space, TargetFile};
 use crate::model::vg::Vg;
 use crate::operation::{
     CheckSha256, CommitMetadata, CopyLv, Operation, RestoreMissingPv, SaveEvidence, SpliceLv,
@@ -12,6 +14,7 @@ use crate::operation::{
 };
 use crate::plan::document::{Check, CopyTarget, Task};
 use crate::plan::resolve::Goals;
+use crate::units::Bytes;
 
 /// Builds the graph; refusals are those of tasks, which only show here.
 pub fn build(goals: &Goals, diff: &Diff, inventory: &Inventory) -> (Graph, Vec<Refusal>) {
@@ -99,38 +102,49 @@ impl Builder<'_> {
         Operation::SaveEvidence(SaveEvidence { vg: self.goals.vg, pvs, unlabelled })
     }
 
-    /// The LV of this name: as it is, or as it will be once it is recovered.
-    fn lv(&self, name: &LvName) -> Option<LvUuid> {
+    /// The LV of this name and its size: as it is, or as it will be once it is recovered.
+    fn lv(&self, name: &LvName) -> Option<(LvUuid, Bytes)> {
         let recovered = self.diff.changes.iter().find_map(|change| match change {
-            Change::RecoverLv(lost) if lost.as_name == *name => Some(lost.uuid),
+            Change::RecoverLv(lost) if lost.as_name == *name => Some((lost.uuid, lost.size)),
             Change::RecoverLv(_)
             | Change::WriteLabel(_)
             | Change::WriteAreas(_)
             | Change::RestorePv(_) => None,
         });
-        recovered.or_else(|| self.current().and_then(|vg| vg.lv(name)).map(|lv| lv.uuid))
+        recovered.or_else(|| {
+            let vg = self.current()?;
+            vg.lv(name).map(|lv| (lv.uuid, lv.len().bytes_shown(vg.extent_size)))
+        })
     }
 
     fn tasks(&self) -> (Vec<Operation>, Vec<Refusal>) {
         let (mut operations, mut refusals) = (Vec::new(), Vec::new());
+        // What the copies before it take, by file system.
+        let mut taken: BTreeMap<u64, Bytes> = BTreeMap::new();
         for Task::Copy(copy) in &self.goals.tasks {
             let CopyTarget::File(path) = &copy.to;
-            let Some(lv) = self.lv(&copy.from) else {
+            let Some((lv, size)) = self.lv(&copy.from) else {
                 continue;
             };
             match self.inventory.targets.get(path) {
-                Some(TargetFile::Done(manifest)) if manifest.lv == lv => continue,
-                Some(TargetFile::Done(manifest)) => {
-                    let why = format!("it is a finished copy of another LV ({})", manifest.name);
-                    refusals.push(copy_refusal(path, why));
+                Some(TargetFile::Done(made)) if (made.vg, made.lv) == (self.goals.vg, lv) => {
+                    continue;
                 }
-                Some(TargetFile::Taken) => {
-                    refusals.push(copy_refusal(path, "it exists already".to_owned()));
+                Some(TargetFile::Done(made)) => {
+                    refusals.push(copy_refusal(path, other_copy(made, self.goals.vg)));
                 }
+                Some(TargetFile::Taken(why)) => refusals.push(copy_refusal(path, why.clone())),
                 Some(TargetFile::NoDirectory(why)) => {
                     refusals.push(copy_refusal(path, format!("it cannot be made: {why}")));
                 }
-                Some(TargetFile::Free) | None => {}
+                Some(TargetFile::Free(space)) => {
+                    let before = taken.entry(space.file_system).or_default();
+                    if size > space.available.saturating_sub(*before) {
+                        refusals.push(no_space(path, &copy.from, size, *space, *before));
+                    }
+                    *before = before.saturating_add(size);
+                }
+                None => {}
             }
             let (vg, name, path) = (self.goals.vg, copy.from.clone(), path.clone());
             operations.push(Operation::CopyLv(CopyLv { vg, lv, name, path }));
@@ -141,7 +155,7 @@ impl Builder<'_> {
     fn checks(&self) -> Vec<Operation> {
         let mut operations = Vec::new();
         for Check::Sha256(check) in &self.goals.checks {
-            let Some(lv) = self.lv(&check.logical_volume) else {
+            let Some((lv, _)) = self.lv(&check.logical_volume) else {
                 continue;
             };
             let (vg, name) = (self.goals.vg, check.logical_volume.clone());
@@ -154,8 +168,35 @@ impl Builder<'_> {
 
 fn copy_refusal(path: &str, why: String) -> Refusal {
     let path = crate::ids::ForeignText::from(path);
-    Refusal::new(RefusalCode::CopyRefused, path, why)
-        .with_help("a copy never overwrites anything: name another file, or move this one away")
+    Refusal::new(RefusalCode::CopyRefused, path, why).with_help(
+        "a copy never overwrites anything: name another file, or move away what is there",
+    )
+}
+
+fn other_copy(made: &CopyManifest, vg: VgUuid) -> String {
+    let CopyManifest { vg: of, lv, name, .. } = made;
+    if *of == vg {
+        format!("it is a finished copy of another LV, {name} ({lv})")
+    } else {
+        format!("it is a finished copy of LV {name} of another VG ({of})")
+    }
+}
+
+/// A copy may be sparse and take less, but how much shows only when the LV was read.
+fn no_space(path: &str, lv: &LvName, size: Bytes, space: Space, before: Bytes) -> Refusal {
+    let available = space.available;
+    let lacking = size.saturating_add(before).saturating_sub(available);
+    let others = if before.is_zero() {
+        String::new()
+    } else {
+        format!(", copies of this plan before it take up to {before}")
+    };
+    let why = format!(
+        "LV {lv} is {size} large{others}, but only {available} are free on that file system: \
+         {lacking} too little"
+    );
+    Refusal::new(RefusalCode::CopyRefused, crate::ids::ForeignText::from(path), why)
+        .with_help("name a file on a larger file system, or make room on this one")
 }
 
 /// Whether a text of the VG stands on this PV, whatever the current metadata says of it.

@@ -1,25 +1,26 @@
 //! Reading the content of an LV, and copying it to a file.
 //!
 //! A copy is made beside its target, synced, described by a manifest, and only then given its
-//! name, with a link that fails where something has the name already. A manifest beside the target
-//! therefore always tells of a finished copy.
+//! name; `parts` has how.
 
-use std::fs::{self, File, OpenOptions};
+mod parts;
+
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::os::unix::fs::FileExt;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::host::{ActError, HostError, Performed, Progress, ReadHost};
 use crate::ids::{DeviceName, Digest};
-use crate::model::inventory::{CopyManifest, MANIFEST_SUFFIX};
+use crate::model::inventory::CopyManifest;
 use crate::model::mapping::Place;
-use crate::operation::act::Content;
+use crate::operation::act::{Content, CopyFile};
 use crate::units::{Bytes, Sectors};
 
-/// What a copy under way is called: its target, with this behind.
-const PART_SUFFIX: &str = ".lvmend-part";
+use parts::Parts;
+pub use parts::clean_up;
+
 /// How much is read at once.
 const CHUNK: Bytes = Bytes::new(4 << 20);
 /// Runs of zeros shorter than this are written out.
@@ -105,27 +106,32 @@ fn hash(hasher: &mut Sha256, stretch: &Stretch) {
     }
 }
 
-/// Copies the content to a new file at this absolute path.
+/// Copies the content to a new file. When that fails, what this call made is removed again.
 pub fn copy_to_file(
     host: &dyn ContentReader,
     content: &Content,
-    path: &str,
+    to: &CopyFile,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Performed, ActError> {
-    if fs::symlink_metadata(path).is_ok() {
-        return Err(HostError::because("make", path, "it exists already").into());
-    }
-    let part = format!("{path}{PART_SUFFIX}");
-    let error = |doing| move |cause| HostError::new(doing, path, cause);
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .custom_flags(nix::libc::O_NOFOLLOW)
-        .open(&part)
-        .map_err(|cause| HostError::new("make", &part, cause))?;
-    let mut writer = SparseWriter { file: &file, hasher: Sha256::new(), written: Bytes::ZERO };
-    let total = read_through(host, content, progress, |start, stretch| {
+) -> Result<Performed, HostError> {
+    let parts = Parts::make(to)?;
+    let (manifest, written) =
+        fill(host, content, &parts, progress).map_err(|error| parts.give_up(error))?;
+    parts.publish(&manifest).map_err(|error| parts.give_up(error))?;
+    Ok(Performed { sha256: Some(manifest.sha256), written })
+}
+
+/// Writes the content into its part and syncs it; tells what its manifest is to say, and how much
+/// was written.
+fn fill(
+    host: &dyn ContentReader,
+    content: &Content,
+    parts: &Parts<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(CopyManifest, Bytes), HostError> {
+    let file = parts.content();
+    let error = |doing| move |cause| HostError::new(doing, parts.path(), cause);
+    let mut writer = SparseWriter { file, hasher: Sha256::new(), written: Bytes::ZERO };
+    let size = read_through(host, content, progress, |start, stretch| {
         hash(&mut writer.hasher, &stretch);
         match stretch {
             Stretch::Zeros(_) => Ok(()),
@@ -133,22 +139,11 @@ pub fn copy_to_file(
         }
     })?;
     let (written, hasher) = (writer.written, writer.hasher);
-    file.set_len(total.get()).map_err(error("write"))?;
+    file.set_len(size.get()).map_err(error("write"))?;
     file.sync_all().map_err(error("sync"))?;
     let sha256 = Digest::from_raw(hasher.finalize().into());
-    let manifest = CopyManifest {
-        format_version: 1,
-        vg: content.vg,
-        lv: content.lv,
-        name: content.name.clone(),
-        size: total,
-        sha256,
-    };
-    write_manifest(path, &manifest)?;
-    fs::hard_link(&part, path).map_err(error("name"))?;
-    fs::remove_file(&part).map_err(error("name"))?;
-    sync_directory_of(path).map_err(error("sync the directory of"))?;
-    Ok(Performed { sha256: Some(sha256), written })
+    let (vg, lv, name) = (content.vg, content.lv, content.name.clone());
+    Ok((CopyManifest { format_version: 1, vg, lv, name, size, sha256 }, written))
 }
 
 struct SparseWriter<'a> {
@@ -170,40 +165,4 @@ impl SparseWriter<'_> {
         }
         Ok(())
     }
-}
-
-fn write_manifest(path: &str, manifest: &CopyManifest) -> Result<(), HostError> {
-    let name = format!("{path}{MANIFEST_SUFFIX}");
-    let part = format!("{name}{PART_SUFFIX}");
-    let error = |cause: io::Error| HostError::new("write", &name, cause);
-    let mut json = serde_json::to_vec_pretty(manifest).map_err(|e| error(io::Error::other(e)))?;
-    json.push(b'\n');
-    fs::write(&part, json).map_err(error)?;
-    File::open(&part).and_then(|file| file.sync_all()).map_err(error)?;
-    fs::rename(&part, &name).map_err(error)
-}
-
-fn sync_directory_of(path: &str) -> io::Result<()> {
-    match Path::new(path).parent() {
-        Some(directory) => File::open(directory)?.sync_all(),
-        None => Ok(()),
-    }
-}
-
-/// Removes what an unfinished copy left: its part, and its manifest where the copy has no name.
-pub fn clean_up(path: &str) -> Result<(), HostError> {
-    let manifest = format!("{path}{MANIFEST_SUFFIX}");
-    let mut leavings = vec![format!("{path}{PART_SUFFIX}"), format!("{manifest}{PART_SUFFIX}")];
-    if fs::symlink_metadata(path).is_err() {
-        leavings.push(manifest);
-    }
-    for leaving in leavings {
-        match fs::remove_file(&leaving) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(HostError::new("remove", leaving, error));
-            }
-            Ok(()) | Err(_) => {}
-        }
-    }
-    Ok(())
 }

@@ -1,10 +1,12 @@
 //! Small files of the host: backups, archives, plans.
 
-use std::fs::{self, File};
+use std::fs::{self, File, FileType};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::host::{HostError, Machine, TargetState};
+use crate::model::inventory::Space;
 use crate::units::Bytes;
 
 /// Reads a whole regular file of up to `size_max`.
@@ -72,20 +74,45 @@ pub fn list_files(directory: &str) -> Result<Vec<String>, HostError> {
 
 /// What stands at a path that is to be written.
 pub fn target_state(path: &str) -> TargetState {
-    use nix::unistd::{AccessFlags, eaccess};
-    if fs::symlink_metadata(path).is_ok() {
-        return TargetState::Taken;
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_file() => {
+            return TargetState::File { size: Bytes::new(found.len()) };
+        }
+        Ok(found) => return TargetState::Other(kind_shown(found.file_type())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return TargetState::NoDirectory(error.to_string()),
     }
-    let Some(directory) = Path::new(path).parent() else {
-        return TargetState::Taken;
-    };
-    match (fs::metadata(directory), eaccess(directory, AccessFlags::W_OK)) {
-        (Ok(found), Ok(())) if found.is_dir() => TargetState::Free,
-        (Ok(found), _) if !found.is_dir() => TargetState::NoDirectory("no directory".to_owned()),
-        (Err(error), _) => TargetState::NoDirectory(error.to_string()),
-        (_, Err(errno)) => TargetState::NoDirectory(io::Error::from(errno).to_string()),
-        (Ok(_), Ok(())) => TargetState::Taken,
+    let directory = Path::new(path).parent().unwrap_or(Path::new("/"));
+    match space_in(directory) {
+        Ok(space) => TargetState::Free(space),
+        Err(error) => TargetState::NoDirectory(error.to_string()),
     }
+}
+
+/// What something that is no regular file is, for people.
+pub fn kind_shown(kind: FileType) -> &'static str {
+    if kind.is_symlink() {
+        "a symbolic link"
+    } else if kind.is_dir() {
+        "a directory"
+    } else {
+        "a device, a pipe or a socket"
+    }
+}
+
+/// What is left for new files in a directory that this user can write to.
+fn space_in(directory: &Path) -> io::Result<Space> {
+    use nix::sys::statvfs::statvfs;
+    use nix::unistd::{AccessFlags, eaccess, geteuid};
+    let file_system = fs::metadata(directory)?.dev();
+    eaccess(directory, AccessFlags::W_OK | AccessFlags::X_OK)?;
+    let found = statvfs(directory)?;
+    // Some blocks are kept for root.
+    let blocks = if geteuid().is_root() { found.blocks_free() } else { found.blocks_available() };
+    // A file system that counts no blocks at all does not say how much it takes.
+    let is_told = found.blocks() > 0;
+    let available = if is_told { blocks.saturating_mul(found.fragment_size()) } else { u64::MAX };
+    Ok(Space { available: Bytes::new(available), file_system })
 }
 
 /// Seconds since 1970; 0 on a machine whose clock stands before that.

@@ -14,7 +14,7 @@ use crate::host::{
 };
 use crate::ids::DeviceName;
 use crate::model::inventory::Realm;
-use crate::operation::act::{Act, Write};
+use crate::operation::act::{Act, CopyFile, Write};
 use crate::units::Bytes;
 
 pub use open::{OpenImageError, open_for_reading, open_for_writing};
@@ -245,7 +245,7 @@ impl<S: WritableStorage> WriteHost for ImageHost<S> {
                 self.sync(devices)?;
                 Ok(Performed::default())
             }
-            Act::CopyToFile { content, path } => copy::copy_to_file(self, content, path, progress),
+            Act::CopyToFile { content, to } => Ok(copy::copy_to_file(self, content, to, progress)?),
             Act::CompareContent { content, expected } => {
                 let found = copy::digest_of(self, content, progress)?;
                 if found == *expected {
@@ -258,10 +258,7 @@ impl<S: WritableStorage> WriteHost for ImageHost<S> {
         }
     }
 
-    fn clean_up(&mut self, act: &Act) -> Result<(), HostError> {
-        match act {
-            Act::CopyToFile { path, .. } => copy::clean_up(path),
-            Act::Write(_) | Act::Sync(_) | Act::CompareContent { .. } | Act::Save(_) => Ok(()),
-        }
+    fn clean_up(&mut self, copy: &CopyFile) -> Result<(), HostError> {
+        copy::clean_up(copy)
     }
 }

@@ -44,17 +44,29 @@ pub struct Inventory {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TargetFile {
     /// Nothing; the directory is there.
-    Free,
+    Free(Space),
     /// The directory is not there, or cannot be written.
     NoDirectory(String),
-    /// A finished copy: what its manifest says.
+    /// A finished copy, as long as its manifest has it: what that says.
     Done(CopyManifest),
-    /// Something else.
-    Taken,
+    /// Something else: what speaks against it, for people.
+    Taken(String),
+}
+
+/// What a file system has left. It changes all the time, so the world is not held to it: it stands
+/// in no fingerprint, and `simulate` does not compare it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// How much this user can still write.
+    pub available: Bytes,
+    /// Which file system: its device number.
+    pub file_system: u64,
 }
 
 /// The manifest of a finished copy is called like it, with this behind.
 pub const MANIFEST_SUFFIX: &str = ".lvmend.json";
+/// No manifest is larger.
+pub const MANIFEST_SIZE_MAX: Bytes = Bytes::new(64 << 10);
 
 /// What stands beside a finished copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

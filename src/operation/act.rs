@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{DeviceName, Digest, LvName, LvUuid, PvUuid, VgUuid};
+use crate::model::inventory::MANIFEST_SUFFIX;
 use crate::model::mapping::ContentMap;
 use crate::units::Bytes;
 
@@ -85,6 +86,33 @@ pub struct Content {
     pub devices: BTreeMap<PvUuid, DeviceName>,
 }
 
+/// The file that a copy goes to, and what it is called until it is whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopyFile {
+    /// Where it goes; an absolute path.
+    pub path: String,
+    /// Seconds since 1970: when the run began. It stands in the names of the parts, so that a run
+    /// that is taken up again finds its own parts and no other run takes them for its own.
+    pub begun: i64,
+}
+
+impl CopyFile {
+    /// What the copy is called until it is whole.
+    pub fn part(&self) -> String {
+        format!("{}.lvmend-part-{}", self.path, self.begun)
+    }
+
+    /// What its manifest is called.
+    pub fn manifest(&self) -> String {
+        format!("{}{MANIFEST_SUFFIX}", self.path)
+    }
+
+    /// What its manifest is called until it is whole.
+    pub fn manifest_part(&self) -> String {
+        format!("{}.lvmend-part-{}", self.manifest(), self.begun)
+    }
+}
+
 /// One thing to be done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Act {
@@ -98,8 +126,8 @@ pub enum Act {
     CopyToFile {
         /// What.
         content: Content,
-        /// An absolute path.
-        path: String,
+        /// Where to.
+        to: CopyFile,
     },
     /// Reads content and compares its digest.
     CompareContent {

@@ -207,9 +207,9 @@ fn does(acts: &[Act]) -> Vec<String> {
                 let names: Vec<String> = devices.iter().map(ToString::to_string).collect();
                 lines.push(format!("syncs {}", names.join(", ")));
             }
-            Act::CopyToFile { content, path } => {
+            Act::CopyToFile { content, to } => {
                 let size = content.map.len().bytes().unwrap_or(Bytes::ZERO);
-                let path = ForeignText::from(path.as_str());
+                let path = ForeignText::from(to.path.as_str());
                 lines.push(format!("reads {size} of LV {}, writes {path}", content.name));
             }
             Act::CompareContent { content, .. } => {

@@ -20,6 +20,8 @@
 mod bad_input;
 mod book;
 mod cli;
+mod copies;
+mod copy_space;
 mod deleted_lv;
 mod fuzz;
 mod judged_by_lvm;

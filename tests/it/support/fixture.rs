@@ -85,6 +85,14 @@ impl Fixture {
             (found == uuid).then(|| (digest.to_owned(), size.parse().unwrap()))
         })
     }
+
+    /// SHA-256 and size of the content of the first LV of this name.
+    pub fn content_named(&self, lv: &str) -> (String, u64) {
+        let list = String::from_utf8(self.expected("lvs.sha256").unwrap()).unwrap();
+        let of = |line: &str| line.split_whitespace().nth(1) == Some(lv);
+        let line = list.lines().find(|line| of(line)).unwrap();
+        self.content_of(line.split_whitespace().last().unwrap()).unwrap()
+    }
 }
 
 /// Writes a file whose zeros are holes.

@@ -104,10 +104,15 @@ impl World {
 
     /// Applies a plan that nothing speaks against.
     pub fn apply(&mut self, plan: &Plan) -> Result<RunReport, RunError> {
-        let planned = self.plan(plan);
+        let seen = self.look();
+        self.apply_as_seen(plan, seen)
+    }
+
+    /// Applies a plan that nothing spoke against when the world was looked at.
+    pub fn apply_as_seen(&mut self, plan: &Plan, world: Inventory) -> Result<RunReport, RunError> {
+        let planned = work_out(plan, &world, &signature()).unwrap();
         assert_eq!(planned.refusals, [], "the plan is refused");
         let sealed = planned.seal(plan, "lvmend test", String::new());
-        let world = self.look();
         let on_failure = plan.document.policy.on_failure;
         let mut host = self.host();
         let mut engine = Engine {
