@@ -1,22 +1,13 @@
 //! Properties, over whatever proptest thinks of; where the code is clever, it is compared with
 //! something slow and obvious.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-
 use lvmend::diff::RefusalCode;
-use lvmend::graph::Graph;
 use lvmend::ids::LvName;
 use lvmend::model::extent_map::{ExtentMap, MapProblem};
-use lvmend::model::inventory::Realm;
 use lvmend::model::segment::Area;
 use lvmend::model::timeline::{Source, Timeline};
 use lvmend::model::vg::Vg;
-use lvmend::operation::Operation;
-use lvmend::text::parser::parse;
 use lvmend::text::read_text;
-use lvmend::text::tree::{Body, Entry, Section, Value};
-use lvmend::text::write::{DeviceHints, write_vg};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -24,7 +15,7 @@ use crate::support::fixture::all;
 use crate::support::naive::{EXTENTS, Event, Naive, disks, lv_name, uuid};
 use crate::support::world::{World, current, plan};
 
-fn config(cases: u32) -> ProptestConfig {
+pub fn config(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
@@ -199,187 +190,6 @@ proptest! {
         prop_assert_eq!(map.problems().iter().any(ends), beyond);
         let total: usize = lvs.iter().flatten().map(|(_, _, len)| len).sum();
         prop_assert_eq!(map.allocated().get(), total as u64);
-    }
-}
-
-fn value() -> impl Strategy<Value = Value<'static>> {
-    let leaf = prop_oneof![
-        any::<u32>().prop_map(|n| Value::integer(u64::from(n))),
-        "[ -~]{0,12}".prop_map(|text| Value::Text(Cow::Owned(text.into_bytes()))),
-        vec(1..=255_u8, 0..6).prop_map(|bytes| Value::Text(Cow::Owned(bytes))),
-    ];
-    let item = leaf.clone();
-    prop_oneof![3 => leaf, 1 => vec(item, 0..4).prop_map(Value::List)]
-}
-
-fn section() -> impl Strategy<Value = Section<'static>> {
-    let key = "[a-z_][a-z0-9_]{0,8}".prop_map(|key| Cow::Owned(key.into_bytes()));
-    let leaf = vec((key.clone(), value()), 0..5).prop_map(|values| Section {
-        entries: values.into_iter().map(|(key, v)| Entry { key, body: Body::Value(v) }).collect(),
-    });
-    leaf.prop_recursive(4, 24, 4, move |inner| {
-        vec(
-            (
-                key.clone(),
-                prop_oneof![value().prop_map(Body::Value), inner.prop_map(Body::Section)],
-            ),
-            0..5,
-        )
-        .prop_map(|entries| Section {
-            entries: entries.into_iter().map(|(key, body)| Entry { key, body }).collect(),
-        })
-    })
-}
-
-/// A writer as plain as can be: one line for each thing.
-fn plainly(section: &Section<'_>, out: &mut Vec<u8>) {
-    for entry in &section.entries {
-        out.extend_from_slice(&entry.key);
-        match &entry.body {
-            Body::Section(inner) => {
-                out.extend_from_slice(b" {\n");
-                plainly(inner, out);
-                out.extend_from_slice(b"}\n");
-            }
-            Body::Value(value) => {
-                out.extend_from_slice(b" = ");
-                plain_value(value, out);
-                out.push(b'\n');
-            }
-        }
-    }
-}
-
-fn plain_value(value: &Value<'_>, out: &mut Vec<u8>) {
-    match value {
-        Value::Integer(text) | Value::Float(text) | Value::Word(text) => {
-            out.extend_from_slice(text);
-        }
-        Value::Text(text) => {
-            out.push(b'"');
-            for byte in text.iter() {
-                if matches!(byte, b'"' | b'\\') {
-                    out.push(b'\\');
-                }
-                out.push(*byte);
-            }
-            out.push(b'"');
-        }
-        Value::List(items) => {
-            out.push(b'[');
-            for (index, item) in items.iter().enumerate() {
-                if index > 0 {
-                    out.extend_from_slice(b", ");
-                }
-                plain_value(item, out);
-            }
-            out.push(b']');
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(config(300))]
-
-    /// What is written says what was there, and what a plain writer would say.
-    #[test]
-    fn texts_are_written_and_read_back_the_same(vg in section()) {
-        let mut written = Vec::new();
-        write_vg(&mut written, b"vg", &vg, DeviceHints::Keep);
-        let read = parse(&written).unwrap();
-        prop_assert_eq!(read.section("vg"), Some(&vg));
-        let mut plain = b"vg {\n".to_vec();
-        plainly(&vg, &mut plain);
-        plain.extend_from_slice(b"}\n");
-        let plainly_read = parse(&plain).unwrap();
-        prop_assert_eq!(plainly_read.section("vg"), Some(&vg));
-    }
-}
-
-/// Operations of a plan that asks for everything at once.
-fn many_operations() -> Vec<Operation> {
-    let mut operations: BTreeMap<String, Operation> = BTreeMap::new();
-    let documents = [
-        (
-            "missing-two",
-            "version: 1\nname: p\nvolume_group: {name: vg}\nphysical_volumes: {'*': {state: attached}}\n",
-        ),
-        (
-            "deleted-lv",
-            "version: 1\nname: p\nvolume_group: {name: vg}\nlogical_volumes: {precious: {state: present}}\ntasks: [copy: {from: precious, to: {file: /nowhere/a}}, copy: {from: before, to: {file: /nowhere/b}}]\nchecks: [sha256: {logical_volume: before, digest: \"0000000000000000000000000000000000000000000000000000000000000000\"}]\n",
-        ),
-    ];
-    for (scenario, document) in documents {
-        let planned = World::of(scenario).plan(&plan(document));
-        operations.extend(planned.graph.operations.into_iter().map(|o| (o.id().to_string(), o)));
-    }
-    assert!(operations.len() > 7, "{} operations", operations.len());
-    operations.into_values().collect()
-}
-
-/// Labels, areas, returned PVs, lost LVs; then tasks and checks.
-fn rank(operation: &Operation) -> usize {
-    let kinds = [
-        "save_evidence",
-        "write_pv_label",
-        "commit_metadata",
-        "restore_missing_pv",
-        "splice_lv",
-        "copy_lv",
-        "check_sha256",
-    ];
-    kinds.iter().position(|kind| *kind == operation.kind()).unwrap()
-}
-
-/// The order, the slow way: of all orders that follow the edges, built from the end, the one that
-/// puts the riskiest last.
-fn slow_order(operations: &[Operation], graph: &Graph) -> Vec<String> {
-    let mut left: Vec<&Operation> = operations.iter().collect();
-    let mut reversed = Vec::new();
-    while !left.is_empty() {
-        let is_free = |candidate: &&Operation| {
-            !graph.edges.iter().any(|edge| {
-                edge.from == candidate.id() && left.iter().any(|other| other.id() == edge.to)
-            })
-        };
-        let last = left
-            .iter()
-            .copied()
-            .filter(is_free)
-            .max_by_key(|o| (o.contract().risk(Realm::Images), o.stage(), rank(o), o.id()))
-            .unwrap();
-        left.retain(|other| other.id() != last.id());
-        reversed.push(last.id().to_string());
-    }
-    reversed.reverse();
-    reversed
-}
-
-proptest! {
-    #![proptest_config(config(100))]
-
-    /// The same operations in any order give the same bytes; edges are followed.
-    #[test]
-    fn graphs_do_not_depend_on_the_order_of_what_they_are_made_of(
-        swaps in vec(any::<prop::sample::Index>(), 0..30),
-    ) {
-        let mut operations = many_operations();
-        let sorted = lvmend::graph::ordered(operations.clone(), Realm::Images);
-        for index in swaps {
-            let at = index.index(operations.len());
-            operations.swap(0, at);
-        }
-        let graph = lvmend::graph::ordered(operations.clone(), Realm::Images);
-        let bytes = |graph: &Graph| serde_json::to_vec(graph).unwrap();
-        prop_assert_eq!(bytes(&graph), bytes(&sorted));
-        let ids: Vec<String> = graph.operations.iter().map(|o| o.id().to_string()).collect();
-        prop_assert_eq!(&ids, &slow_order(&operations, &graph));
-        for edge in &graph.edges {
-            let at = |id: &lvmend::ids::OperationId| {
-                ids.iter().position(|known| *known == id.to_string())
-            };
-            prop_assert!(at(&edge.from) < at(&edge.to));
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What tests share: fixtures, worlds in memory, real LVM2 on loop devices, the program itself.
 
+pub mod case;
 pub mod fixture;
 pub mod lvm;
 pub mod naive;

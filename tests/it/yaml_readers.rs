@@ -65,6 +65,8 @@ fn name() -> impl Strategy<Value = String> {
 
 fn written(text: &str, quotes: Quotes) -> String {
     match quotes {
+        // These three are what they say, for both readers; a name that looks like them is quoted.
+        Quotes::None if matches!(text, "null" | "true" | "false") => format!("'{text}'"),
         Quotes::None => text.to_owned(),
         Quotes::Single => format!("'{text}'"),
         Quotes::Double => format!("\"{text}\""),
