@@ -3,6 +3,7 @@
 
 mod areas;
 mod files;
+mod placement;
 mod pv;
 mod raid;
 mod texts;
@@ -64,8 +65,17 @@ impl Scope {
 /// Takes the inventory of this world.
 pub fn take(host: &dyn ReadHost, scope: &Scope) -> Inventory {
     let mut store = TextStore::default();
-    let devices: Vec<Device> =
-        host.devices().into_iter().map(|info| look_at(host, info, scope, &mut store)).collect();
+    let mut devices: Vec<Device> =
+        host.devices().into_iter().map(|info| look_at(host, info, &mut store)).collect();
+    placement::mark_within_data(&mut devices, &store);
+    if scope.depth == Depth::History {
+        for device in &mut devices {
+            let name = device.name.clone();
+            for area in device.areas_mut() {
+                areas::read_ring(host, &name, area, &mut store);
+            }
+        }
+    }
     let mut found: BTreeMap<VgUuid, Vec<(MetadataText, Source)>> = BTreeMap::new();
     for (text, source) in sources_on(&devices, &store) {
         found.entry(text.vg_uuid).or_default().push((text, source));
@@ -96,11 +106,11 @@ pub fn take(host: &dyn ReadHost, scope: &Scope) -> Inventory {
     inventory
 }
 
-fn look_at(host: &dyn ReadHost, info: DeviceInfo, scope: &Scope, store: &mut TextStore) -> Device {
+fn look_at(host: &dyn ReadHost, info: DeviceInfo, store: &mut TextStore) -> Device {
     let content = if info.has_partitions {
         Content::PartitionTable
     } else {
-        match pv::look_for(host, &info, scope.depth, store) {
+        match pv::look_for(host, &info, store) {
             Ok(content) => content,
             Err(error) => Content::Unreadable(error.in_full().into()),
         }

@@ -2,8 +2,10 @@
 
 use crate::diff::{Base, Change, Context, Diff, LostPv, Refusal, RefusalCode};
 use crate::ids::PvUuid;
-use crate::model::device::{Content, Device, DiskArea, LostLabel, RingContent};
+use crate::model::device::{Content, Device, DiskArea, LostLabel, MetadataArea, RingContent};
+use crate::model::timeline::MetadataText;
 use crate::model::vg::Pv;
+use crate::ondisk::placement::{AREA_SIZE_MAX, overlap};
 use crate::plan::hazard::{Hazard, HazardKind};
 use crate::units::{Bytes, Sectors};
 
@@ -75,12 +77,7 @@ fn find(
         None => only_candidate(context, base, pv)?,
     };
     let (link, is_proven) = link_of(context, base, pv, &candidate)?;
-    let areas: Vec<DiskArea> = candidate
-        .lost
-        .iter()
-        .flat_map(|lost| &lost.areas)
-        .map(|area| DiskArea { offset: area.offset, size: area.size })
-        .collect();
+    let areas = candidate.lost.map(|lost| areas_of(lost, context, base, pv)).unwrap_or_default();
     let areas_found = !areas.is_empty();
     let areas = if areas_found { areas } else { default_areas(pv) };
     let device_size = size_for(pv, base, candidate.device)?;
@@ -106,6 +103,34 @@ fn find(
         link,
         hazard,
     })
+}
+
+/// The areas of the PV among those that stand on the device: they lie beside its extents and hold
+/// a text of this VG. An area of an earlier life may stand where an LV has its data by now.
+///
+/// Where two overlap, the one with the newer text is the one that was written last.
+fn areas_of(lost: &LostLabel, context: &Context<'_>, base: &Base, pv: &Pv) -> Vec<DiskArea> {
+    let newest = |area: &MetadataArea| {
+        let texts = texts_in(area, context);
+        texts.filter(|text| text.vg_uuid == base.vg.uuid).map(|text| text.seqno).max()
+    };
+    let data = pv.data_range(base.vg.extent_size);
+    let data = DiskArea { offset: data.start, size: data.end.saturating_sub(data.start) };
+    let mut known: Vec<(u32, DiskArea)> = lost
+        .areas
+        .iter()
+        .filter(|area| !area.is_misplaced() && !overlap(&area.place(), &data))
+        .filter_map(|area| Some((newest(area)?, area.place())))
+        .collect();
+    known.sort_by_key(|(seqno, place)| (std::cmp::Reverse(*seqno), *place));
+    let mut areas: Vec<DiskArea> = Vec::with_capacity(known.len());
+    for (_, place) in known {
+        if !areas.iter().any(|taken| overlap(taken, &place)) {
+            areas.push(place);
+        }
+    }
+    areas.sort_unstable();
+    areas
 }
 
 fn named_candidate<'a>(
@@ -169,15 +194,22 @@ fn fits_size(pv: &Pv, device: &Device) -> bool {
 
 /// Whether a text of this VG stands on the device.
 fn holds_text_of(lost: &LostLabel, context: &Context<'_>, base: &Base) -> bool {
-    let keys = lost.areas.iter().flat_map(|area| {
-        let ring = area.ring.iter().filter_map(|text| match &text.text {
-            RingContent::Whole(key) => Some(*key),
-            RingContent::Cut { .. } => None,
-        });
-        area.committed.good().into_iter().chain(ring)
+    let texts = lost.areas.iter().flat_map(|area| texts_in(area, context));
+    texts.into_iter().any(|text| text.vg_uuid == base.vg.uuid)
+}
+
+/// Every sound text in this area.
+fn texts_in<'a>(
+    area: &MetadataArea,
+    context: &Context<'a>,
+) -> impl Iterator<Item = &'a MetadataText> {
+    let ring = area.ring.iter().filter_map(|text| match &text.text {
+        RingContent::Whole(key) => Some(*key),
+        RingContent::Cut { .. } => None,
     });
-    keys.filter_map(|key| context.inventory.texts.get(&key))
-        .any(|text| text.vg_uuid == base.vg.uuid)
+    let keys = area.committed.good().into_iter().chain(ring);
+    let texts = &context.inventory.texts;
+    keys.filter_map(|key| texts.get(&key))
 }
 
 /// What links the device to the PV, and whether that is proof.
@@ -233,6 +265,6 @@ fn size_for(pv: &Pv, base: &Base, device: &Device) -> Result<Bytes, Refusal> {
 fn default_areas(pv: &Pv) -> Vec<DiskArea> {
     const SIZE_MIN: Bytes = Bytes::new(32 << 10);
     let size = pv.pe_start.bytes().and_then(|start| start.checked_sub(AREA_START));
-    let area = size.filter(|size| *size >= SIZE_MIN);
+    let area = size.filter(|size| *size >= SIZE_MIN).map(|size| size.min(AREA_SIZE_MAX));
     area.map(|size| DiskArea { offset: AREA_START, size }).into_iter().collect()
 }

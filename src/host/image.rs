@@ -14,6 +14,7 @@ use crate::host::{
 };
 use crate::ids::DeviceName;
 use crate::model::inventory::Realm;
+use crate::ondisk::placement::AREA_SIZE_MAX;
 use crate::operation::act::{Act, Write};
 use crate::units::Bytes;
 
@@ -165,7 +166,9 @@ impl<S: Storage> ReadHost for ImageHost<S> {
     fn read(&self, device: &DeviceName, offset: Bytes, len: Bytes) -> Result<Vec<u8>, HostError> {
         let (index, start) = self.place("read", device, offset, len)?;
         let too_large = || HostError::because("read", device, "too much at once");
-        let mut buffer = vec![0; len.to_usize().ok_or_else(too_large)?];
+        // Lengths may come from a disk, and a sparse image fits any: memory does not.
+        let len = len.to_usize().filter(|_| len <= AREA_SIZE_MAX).ok_or_else(too_large)?;
+        let mut buffer = vec![0; len];
         let storage = self.storage(index).ok_or_else(too_large)?;
         storage.read_at(start, &mut buffer).map_err(|e| HostError::new("read", device, e))?;
         Ok(buffer)

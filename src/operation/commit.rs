@@ -25,7 +25,7 @@ use crate::ondisk::area_header::{HEADER_SIZE, encode_area_header};
 use crate::ondisk::checksum::lvm_crc;
 use crate::ondisk::ring::{RingRange, next_position, text_size_max};
 use crate::operation::act::{Act, Write, WriteOf};
-use crate::operation::{Lowered, Signature, Unfit};
+use crate::operation::{Lowered, Signature, Unfit, area_place::check_place};
 use crate::text::edit::{EditError, set_seqno};
 use crate::text::frame::{Frame, vg_mut};
 use crate::text::read_text;
@@ -166,6 +166,7 @@ fn targets(
             if !is_repaired && (pv.is_missing() || !is_in_use(area)) {
                 continue;
             }
+            check_place(device, index, pv, vg)?;
             targets.push(target(now, change, &device.name, index, area, text)?);
         }
     }

@@ -16,6 +16,7 @@ mod book;
 mod cli;
 mod deleted_lv;
 mod fuzz;
+mod hostile_areas;
 mod judged_by_lvm;
 mod legs;
 mod metadata_areas;
