@@ -11,11 +11,12 @@ mod texts;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::host::{DeviceInfo, ReadHost};
+use crate::host::{DeviceInfo, HostError, ReadHost};
 use crate::ids::{Digest, VgUuid};
 use crate::model::choice::Standing;
 use crate::model::device::{Content, Device, MetadataArea, RingContent, SlotText};
 use crate::model::inventory::{Inventory, VgOnDisk};
+use crate::model::signature::ForeignSignature;
 use crate::model::timeline::{MetadataText, Place, Source, Timeline};
 use crate::model::vg::Vg;
 use crate::units::Bytes;
@@ -107,15 +108,27 @@ pub fn take(host: &dyn ReadHost, scope: &Scope) -> Inventory {
 }
 
 fn look_at(host: &dyn ReadHost, info: DeviceInfo, store: &mut TextStore) -> Device {
-    let content = if info.has_partitions {
-        Content::PartitionTable
-    } else {
-        match pv::look_for(host, &info, store) {
-            Ok(content) => content,
-            Err(error) => Content::Unreadable(error.in_full().into()),
-        }
-    };
-    Device { name: info.name, size: info.size, read_only: info.read_only, content }
+    let mut signatures = Vec::new();
+    let content = content_of(host, &info, store, &mut signatures)
+        .unwrap_or_else(|error| Content::Unreadable(error.in_full().into()));
+    let DeviceInfo { name, size, read_only, .. } = info;
+    Device { name, size, read_only, content, signatures }
+}
+
+fn content_of(
+    host: &dyn ReadHost,
+    info: &DeviceInfo,
+    store: &mut TextStore,
+    signatures: &mut Vec<ForeignSignature>,
+) -> Result<Content, HostError> {
+    if info.has_partitions {
+        return Ok(Content::PartitionTable);
+    }
+    let content = pv::look_for(host, info, store)?;
+    if content == Content::Foreign || matches!(content, Content::LostLabel(_)) {
+        *signatures = pv::foreign_on(host, info);
+    }
+    Ok(content)
 }
 
 fn areas_of(devices: &[Device]) -> impl Iterator<Item = (&Device, usize, &MetadataArea)> {

@@ -11,4 +11,5 @@ pub mod partition_table;
 pub mod placement;
 pub mod raid_superblock;
 pub mod ring;
+pub mod signature;
 pub mod thin_superblock;

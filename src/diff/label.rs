@@ -3,6 +3,7 @@
 use crate::diff::{Base, Change, Context, Diff, LostPv, Refusal, RefusalCode};
 use crate::ids::PvUuid;
 use crate::model::device::{Content, Device, DiskArea, LostLabel, MetadataArea, RingContent};
+use crate::model::signature::ForeignSignature;
 use crate::model::timeline::MetadataText;
 use crate::model::vg::Pv;
 use crate::ondisk::placement::{AREA_SIZE_MAX, overlap};
@@ -81,7 +82,7 @@ fn find(
     let areas_found = !areas.is_empty();
     let areas = if areas_found { areas } else { default_areas(pv) };
     let device_size = size_for(pv, base, candidate.device)?;
-    let hazard = (!is_proven).then(|| Hazard {
+    let unproven = (!is_proven).then(|| Hazard {
         kind: HazardKind::UnprovenDevice,
         object: pv.uuid.to_string(),
         loss: vec![format!(
@@ -101,7 +102,7 @@ fn find(
         areas,
         areas_found,
         link,
-        hazard,
+        hazards: unproven.into_iter().chain(overwritten(pv, candidate.device)).collect(),
     })
 }
 
@@ -131,6 +132,20 @@ fn areas_of(lost: &LostLabel, context: &Context<'_>, base: &Base, pv: &Pv) -> Ve
     }
     areas.sort_unstable();
     areas
+}
+
+/// What stands on the device that is not LVM's: label and metadata are written over parts of it.
+fn overwritten(pv: &Pv, device: &Device) -> Option<Hazard> {
+    let name = &device.name;
+    let loss = |found: &ForeignSignature| {
+        format!(
+            "on {name} stands {found}; the label and metadata of PV {} are written over parts of it",
+            pv.uuid
+        )
+    };
+    let loss: Vec<String> = device.signatures.iter().map(loss).collect();
+    let kind = HazardKind::OverwriteSignature;
+    (!loss.is_empty()).then(|| Hazard { kind, object: name.to_string(), loss })
 }
 
 fn named_candidate<'a>(

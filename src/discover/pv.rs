@@ -4,9 +4,11 @@ use crate::discover::TextStore;
 use crate::discover::areas::{look_at_area, stray_areas};
 use crate::host::{DeviceInfo, HostError, ReadHost};
 use crate::model::device::{Content, LabelRemains, LostLabel, MetadataArea, PvOnDevice};
+use crate::model::signature::ForeignSignature;
 use crate::ondisk::bytes::sector_at;
 use crate::ondisk::label::{LABEL_SECTORS, Label, LabelSector, parse_label};
 use crate::ondisk::placement::{Surroundings, misplacement};
+use crate::ondisk::signature::{self, Ends};
 use crate::units::{Bytes, SECTOR_BYTES};
 
 /// What is on this device: a PV, what is left of one, or nothing of LVM.
@@ -36,6 +38,31 @@ pub fn look_for(
         return Ok(Content::Foreign);
     }
     Ok(Content::LostLabel(Box::new(LostLabel { remains, areas })))
+}
+
+/// What stands on a device that is not LVM's.
+pub fn foreign_on(host: &dyn ReadHost, info: &DeviceInfo) -> Vec<ForeignSignature> {
+    let head = read_what_can_be(host, info, Bytes::ZERO, signature::HEAD_SIZE.min(info.size));
+    let len = signature::TAIL_SIZE.min(info.size);
+    let tail = read_what_can_be(host, info, info.size.saturating_sub(len), len);
+    signature::signatures(&Ends { size: info.size, head: &head, tail: &tail })
+}
+
+/// These bytes, with zeros for sectors that cannot be read: a bad sector where no signature stands
+/// must not hide what else is on the device.
+fn read_what_can_be(host: &dyn ReadHost, info: &DeviceInfo, offset: Bytes, len: Bytes) -> Vec<u8> {
+    if let Ok(bytes) = host.read(&info.name, offset, len) {
+        return bytes;
+    }
+    let size = usize::try_from(SECTOR_BYTES).unwrap_or(512);
+    let mut bytes = vec![0; len.to_usize().unwrap_or(0)];
+    for (index, place) in bytes.chunks_mut(size).enumerate() {
+        let at = offset.saturating_add(Bytes::new(index as u64 * SECTOR_BYTES));
+        if let Ok(sector) = host.read(&info.name, at, Bytes::of_len(place.len())) {
+            place.copy_from_slice(&sector);
+        }
+    }
+    bytes
 }
 
 fn pv(host: &dyn ReadHost, info: &DeviceInfo, label: Label, store: &mut TextStore) -> Content {

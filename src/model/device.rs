@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{DeviceName, Digest, ForeignText, PvUuid};
+use crate::model::signature::ForeignSignature;
 use crate::units::Bytes;
 
 /// One device that was looked at: a whole disk, an image file, or a partition.
@@ -16,6 +17,8 @@ pub struct Device {
     pub read_only: bool,
     /// What was found on it.
     pub content: Content,
+    /// What stands on it that is not LVM's; only looked for where no sound label is.
+    pub signatures: Vec<ForeignSignature>,
 }
 
 /// What was found on a device.

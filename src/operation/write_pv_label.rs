@@ -91,8 +91,8 @@ impl Contract for WritePvLabel {
     }
 
     fn risk(&self, realm: Realm) -> Risk {
-        match (realm, &self.lost.hazard) {
-            (Realm::Images, _) => Risk::Reversible,
+        match realm {
+            Realm::Images => Risk::Reversible,
         }
     }
 
@@ -103,7 +103,7 @@ impl Contract for WritePvLabel {
     }
 
     fn hazards(&self) -> Vec<Hazard> {
-        self.lost.hazard.clone().into_iter().collect()
+        self.lost.hazards.clone()
     }
 
     fn lower(&self, now: &Inventory, _: &Signature) -> Result<Lowered, Unfit> {
@@ -126,6 +126,7 @@ impl Contract for WritePvLabel {
         let mut predicted = now.clone();
         if let Some(device) = predicted.devices.iter_mut().find(|d| d.name == lost.device) {
             device.content = Content::Pv(Box::new(self.on_device(&label, standing)));
+            device.signatures.clear();
         }
         recount(&mut predicted, self.vg);
         let write = Write {

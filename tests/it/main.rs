@@ -20,6 +20,7 @@ mod hostile_areas;
 mod judged_by_lvm;
 mod legs;
 mod metadata_areas;
+mod overwritten;
 mod plan_document;
 mod power_cut;
 mod reading;
