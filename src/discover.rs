@@ -111,8 +111,10 @@ fn look_at(host: &dyn ReadHost, info: DeviceInfo, store: &mut TextStore) -> Devi
     let mut signatures = Vec::new();
     let content = content_of(host, &info, store, &mut signatures)
         .unwrap_or_else(|error| Content::Unreadable(error.in_full().into()));
+    // What looks like entries in front of a sound label is no table: LVM takes no device with one.
+    let cut_off = if content == Content::PartitionTable { info.cut_off } else { Vec::new() };
     let DeviceInfo { name, size, read_only, .. } = info;
-    Device { name, size, read_only, content, signatures }
+    Device { name, size, read_only, content, signatures, cut_off }
 }
 
 fn content_of(
@@ -126,6 +128,9 @@ fn content_of(
     }
     let content = pv::look_for(host, info, store)?;
     if content == Content::Foreign || matches!(content, Content::LostLabel(_)) {
+        if !info.cut_off.is_empty() {
+            return Ok(Content::PartitionTable);
+        }
         *signatures = pv::foreign_on(host, info);
     }
     Ok(content)

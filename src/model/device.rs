@@ -19,6 +19,19 @@ pub struct Device {
     pub content: Content,
     /// What stands on it that is not LVM's; only looked for where no sound label is.
     pub signatures: Vec<ForeignSignature>,
+    /// Partitions of its table that reach past its end.
+    pub cut_off: Vec<CutOff>,
+}
+
+/// A partition that reaches past the end of its device: the image was cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CutOff {
+    /// Its number in the partition table.
+    pub number: u32,
+    /// Where the table says that it begins.
+    pub start: Bytes,
+    /// Where the table says that it ends.
+    pub end: Bytes,
 }
 
 /// What was found on a device.

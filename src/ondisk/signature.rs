@@ -124,6 +124,14 @@ pub fn signatures(ends: &Ends<'_>) -> Vec<ForeignSignature> {
     all
 }
 
+/// Whether a boot sector is that of a file system: what looks like entries in it is code.
+pub fn is_boot_sector_of_file_system(sector: &[u8]) -> bool {
+    let ends = Ends { size: Bytes::of_len(sector.len()), head: sector, tail: &[] };
+    let at_start =
+        |(_, at, magic): &(Format, u64, &[u8])| *at < 512 && ends.from(*at).starts_with(magic);
+    MAGICS.iter().any(at_start) || fat_at(&ends).is_some()
+}
+
 /// Where a boot sector of FAT says which one it is.
 fn fat_at(ends: &Ends<'_>) -> Option<u64> {
     let names: [(u64, &[u8]); 3] = [(54, b"FAT12   "), (54, b"FAT16   "), (82, b"FAT32   ")];
@@ -288,6 +296,8 @@ mod tests {
         assert_eq!(found_in(&with(&[(446, entry), (510, boot)])), [(Format::Mbr, 446)]);
         let fat = with(&[(54, b"FAT16   "), (446, entry), (510, boot)]);
         assert_eq!(found_in(&fat), [(Format::Fat, 54)]);
+        assert!(is_boot_sector_of_file_system(&fat[..512]));
+        assert!(!is_boot_sector_of_file_system(&with(&[(446, entry), (510, boot)])[..512]));
         let header = |block: u64| [&b"EFI PART"[..], &[0; 16], &block.to_le_bytes()].concat();
         let last = SIZE as u64 / 512 - 1;
         let gpt = with(&[(512, &header(1)), (SIZE - 512, &header(last))]);

@@ -1,8 +1,9 @@
-//! What is not LVM's and stands where a label is to be written.
+//! What is not LVM's and stands where a label is to be written, and tables of disks that were cut
+//! off.
 
 use lvmend::diff::RefusalCode;
 use lvmend::execute::Outcome;
-use lvmend::fault::{self, FaultKind};
+use lvmend::fault::{self, Fault, FaultKind};
 use lvmend::host::fake::Schedule;
 use lvmend::model::device::Content;
 use lvmend::plan::hazard::{Hazard, HazardKind};
@@ -129,4 +130,43 @@ fn plans_show_what_would_be_overwritten_and_take_the_name_they_show() {
     assert!(refused.contains("on b.img stands swap space (byte 4086)"), "{refused}");
     desk.put("plan.yaml", &accepting(SOUND, &[("overwrite-signature", "b.img")]));
     desk.run(&["apply", "plan.yaml", "--yes"]).with_code(0);
+}
+
+/// The faults of `partitions`, with one of its disks cut off.
+fn faults_of_cut(disk: usize, len: usize) -> (World, Vec<Fault>) {
+    let mut disks = Fixture::new("partitions").disks();
+    disks[disk].1.truncate(len);
+    let world = World::with(disks, &Schedule::quiet());
+    let faults = fault::find(&world.look());
+    (world, faults.into_iter().filter(|f| f.kind == FaultKind::ShortDevice).collect())
+}
+
+#[test]
+fn a_table_of_partitions_that_were_cut_off_stays_a_table() {
+    let whole = World::of("partitions").look();
+    assert!(whole.devices.iter().all(|device| device.cut_off.is_empty()));
+    let names = |world: &World| -> Vec<String> {
+        world.look().devices.iter().map(|device| device.name.to_string()).collect()
+    };
+    for disk in [0, 1] {
+        // Not even the first partition is there as a whole.
+        let (world, faults) = faults_of_cut(disk, (1 << 20) + 4096);
+        let name = ["a", "b"][disk];
+        assert!(names(&world).iter().filter(|found| found.starts_with(name)).count() == 1);
+        let inventory = world.look();
+        let device = inventory.devices.iter().find(|d| d.name.to_string() == name).unwrap();
+        assert_eq!(device.content, Content::PartitionTable, "{name}");
+        assert!(faults.len() > 1, "{faults:#?}");
+        for fault in &faults {
+            assert!(fault.object.starts_with(&format!("{name}#")), "{fault:#?}");
+            let size = format!("{name} is 1052672 bytes long (1.00 MiB): the image is cut off");
+            assert!(fault.found.contains(&size), "{fault:#?}");
+        }
+    }
+    // The last partition alone.
+    let (world, faults) = faults_of_cut(0, (24 << 20) - (4 << 20));
+    assert!(names(&world).contains(&"a#1".to_owned()), "{:?}", names(&world));
+    assert_eq!(faults.len(), 1, "{faults:#?}");
+    assert_eq!(faults[0].object, "a#2");
+    assert!(faults[0].found.starts_with("partition 2 ends at byte "), "{faults:#?}");
 }
