@@ -67,8 +67,8 @@ pub struct LostPv {
     pub areas_found: bool,
     /// What links the device to the PV.
     pub link: String,
-    /// What is risked, when nothing links them.
-    pub hazard: Option<Hazard>,
+    /// What is risked: that nothing links them, and what the label is written over.
+    pub hazards: Vec<Hazard>,
 }
 
 /// Areas that have to be written.

@@ -3,6 +3,7 @@
 
 mod areas;
 mod files;
+mod placement;
 mod pv;
 mod raid;
 mod texts;
@@ -10,11 +11,12 @@ mod texts;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::host::{DeviceInfo, ReadHost};
+use crate::host::{DeviceInfo, HostError, ReadHost};
 use crate::ids::{Digest, VgUuid};
 use crate::model::choice::Standing;
 use crate::model::device::{Content, Device, MetadataArea, RingContent, SlotText};
 use crate::model::inventory::{Inventory, VgOnDisk};
+use crate::model::signature::ForeignSignature;
 use crate::model::timeline::{MetadataText, Place, Source, Timeline};
 use crate::model::vg::Vg;
 use crate::units::Bytes;
@@ -64,8 +66,17 @@ impl Scope {
 /// Takes the inventory of this world.
 pub fn take(host: &dyn ReadHost, scope: &Scope) -> Inventory {
     let mut store = TextStore::default();
-    let devices: Vec<Device> =
-        host.devices().into_iter().map(|info| look_at(host, info, scope, &mut store)).collect();
+    let mut devices: Vec<Device> =
+        host.devices().into_iter().map(|info| look_at(host, info, &mut store)).collect();
+    placement::mark_within_data(&mut devices, &store);
+    if scope.depth == Depth::History {
+        for device in &mut devices {
+            let name = device.name.clone();
+            for area in device.areas_mut() {
+                areas::read_ring(host, &name, area, &mut store);
+            }
+        }
+    }
     let mut found: BTreeMap<VgUuid, Vec<(MetadataText, Source)>> = BTreeMap::new();
     for (text, source) in sources_on(&devices, &store) {
         found.entry(text.vg_uuid).or_default().push((text, source));
@@ -96,16 +107,33 @@ pub fn take(host: &dyn ReadHost, scope: &Scope) -> Inventory {
     inventory
 }
 
-fn look_at(host: &dyn ReadHost, info: DeviceInfo, scope: &Scope, store: &mut TextStore) -> Device {
-    let content = if info.has_partitions {
-        Content::PartitionTable
-    } else {
-        match pv::look_for(host, &info, scope.depth, store) {
-            Ok(content) => content,
-            Err(error) => Content::Unreadable(error.in_full().into()),
+fn look_at(host: &dyn ReadHost, info: DeviceInfo, store: &mut TextStore) -> Device {
+    let mut signatures = Vec::new();
+    let content = content_of(host, &info, store, &mut signatures)
+        .unwrap_or_else(|error| Content::Unreadable(error.in_full().into()));
+    // What looks like entries in front of a sound label is no table: LVM takes no device with one.
+    let cut_off = if content == Content::PartitionTable { info.cut_off } else { Vec::new() };
+    let DeviceInfo { name, size, read_only, .. } = info;
+    Device { name, size, read_only, content, signatures, cut_off }
+}
+
+fn content_of(
+    host: &dyn ReadHost,
+    info: &DeviceInfo,
+    store: &mut TextStore,
+    signatures: &mut Vec<ForeignSignature>,
+) -> Result<Content, HostError> {
+    if info.has_partitions {
+        return Ok(Content::PartitionTable);
+    }
+    let content = pv::look_for(host, info, store)?;
+    if content == Content::Foreign || matches!(content, Content::LostLabel(_)) {
+        if !info.cut_off.is_empty() {
+            return Ok(Content::PartitionTable);
         }
-    };
-    Device { name: info.name, size: info.size, read_only: info.read_only, content }
+        *signatures = pv::foreign_on(host, info);
+    }
+    Ok(content)
 }
 
 fn areas_of(devices: &[Device]) -> impl Iterator<Item = (&Device, usize, &MetadataArea)> {

@@ -12,6 +12,7 @@ pub mod state;
 pub mod storage;
 
 use crate::ids::{DeviceName, Digest, ForeignText};
+use crate::model::device::CutOff;
 use crate::model::inventory::{Realm, Space};
 use crate::operation::act::{Act, CopyFile};
 use crate::units::Bytes;
@@ -31,6 +32,8 @@ pub struct DeviceInfo {
     pub read_only: bool,
     /// Whether it holds a partition table; its partitions are devices of their own.
     pub has_partitions: bool,
+    /// Partitions of its table that reach past its end, and so are no devices.
+    pub cut_off: Vec<CutOff>,
 }
 
 /// Who and where we are: LVM writes it into every text.

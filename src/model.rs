@@ -16,6 +16,7 @@ pub mod lineage;
 pub mod mapping;
 pub mod parts;
 pub mod segment;
+pub mod signature;
 pub mod timeline;
 pub mod unfinished;
 pub mod vg;

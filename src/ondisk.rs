@@ -8,6 +8,8 @@ pub mod bytes;
 pub mod checksum;
 pub mod label;
 pub mod partition_table;
+pub mod placement;
 pub mod raid_superblock;
 pub mod ring;
+pub mod signature;
 pub mod thin_superblock;

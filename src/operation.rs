@@ -6,6 +6,7 @@
 //! world to the prediction, `report` prints all of it: one story, four readers.
 
 pub mod act;
+mod area_place;
 mod check_sha256;
 mod commit;
 mod commit_metadata;

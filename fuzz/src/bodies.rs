@@ -17,6 +17,7 @@ use lvmend::model::inventory::Realm;
 use lvmend::ondisk::area_header::{encode_area_header, parse_area_header};
 use lvmend::ondisk::label::{LabelSector, parse_label};
 use lvmend::ondisk::ring::{RingRange, candidates, checked_text, next_position};
+use lvmend::ondisk::signature::{Ends, signatures};
 use lvmend::ondisk::thin_superblock::{BLOCK_SIZE, parse_thin_superblock, superblock_checksum};
 use lvmend::operation::Signature;
 use lvmend::plan;
@@ -53,6 +54,18 @@ pub fn label(data: &[u8]) {
         && let Some(written) = label.encode()
     {
         assert_eq!(parse_label(&written, number), LabelSector::Sound(label));
+    }
+}
+
+/// The ends of a device: what stands there lies on it.
+pub fn signature(data: &[u8]) {
+    let Some((mode, rest)) = data.split_first() else { return };
+    // Where the end of what is read is the end of the device, and where a hole lies between.
+    let hole = if *mode < 128 { 0 } else { usize::from(*mode) << 16 };
+    let size = Bytes::of_len(rest.len() + hole);
+    let tail = &rest[rest.len() / 2..];
+    for found in signatures(&Ends { size, head: rest, tail }) {
+        assert!(found.at < size, "{found}");
     }
 }
 

@@ -5,7 +5,10 @@ use crate::ids::PvUuid;
 use crate::model::device::{
     Content, Device, DiskArea, LostLabel, MetadataArea, RingContent, SlotText,
 };
+use crate::model::signature::ForeignSignature;
+use crate::model::timeline::MetadataText;
 use crate::model::vg::Pv;
+use crate::ondisk::placement::{AREA_SIZE_MAX, overlap};
 use crate::plan::hazard::{Hazard, HazardKind};
 use crate::text::vg_of;
 use crate::units::{Bytes, Sectors};
@@ -78,16 +81,11 @@ fn find(
         None => only_candidate(context, base, pv)?,
     };
     let (link, is_proven) = link_of(context, base, pv, &candidate)?;
-    let areas: Vec<DiskArea> = candidate
-        .lost
-        .iter()
-        .flat_map(|lost| &lost.areas)
-        .map(|area| DiskArea { offset: area.offset, size: area.size })
-        .collect();
+    let areas = candidate.lost.map(|lost| areas_of(lost, context, base, pv)).unwrap_or_default();
     let areas_found = !areas.is_empty();
     let areas = if areas_found { areas } else { default_areas(pv) };
     let device_size = size_for(pv, base, candidate.device)?;
-    let hazard = (!is_proven).then(|| Hazard {
+    let unproven = (!is_proven).then(|| Hazard {
         kind: HazardKind::UnprovenDevice,
         object: pv.uuid.to_string(),
         loss: vec![format!(
@@ -107,8 +105,50 @@ fn find(
         areas,
         areas_found,
         link,
-        hazard,
+        hazards: unproven.into_iter().chain(overwritten(pv, candidate.device)).collect(),
     })
+}
+
+/// The areas of the PV among those that stand on the device: they lie beside its extents and hold
+/// a text of this VG. An area of an earlier life may stand where an LV has its data by now.
+///
+/// Where two overlap, the one with the newer text is the one that was written last.
+fn areas_of(lost: &LostLabel, context: &Context<'_>, base: &Base, pv: &Pv) -> Vec<DiskArea> {
+    let newest = |area: &MetadataArea| {
+        let texts = texts_in(area, context);
+        texts.filter(|text| text.vg_uuid == base.vg.uuid).map(|text| text.seqno).max()
+    };
+    let data = pv.data_range(base.vg.extent_size);
+    let data = DiskArea { offset: data.start, size: data.end.saturating_sub(data.start) };
+    let mut known: Vec<(u32, DiskArea)> = lost
+        .areas
+        .iter()
+        .filter(|area| !area.is_misplaced() && !overlap(&area.place(), &data))
+        .filter_map(|area| Some((newest(area)?, area.place())))
+        .collect();
+    known.sort_by_key(|(seqno, place)| (std::cmp::Reverse(*seqno), *place));
+    let mut areas: Vec<DiskArea> = Vec::with_capacity(known.len());
+    for (_, place) in known {
+        if !areas.iter().any(|taken| overlap(taken, &place)) {
+            areas.push(place);
+        }
+    }
+    areas.sort_unstable();
+    areas
+}
+
+/// What stands on the device that is not LVM's: label and metadata are written over parts of it.
+fn overwritten(pv: &Pv, device: &Device) -> Option<Hazard> {
+    let name = &device.name;
+    let loss = |found: &ForeignSignature| {
+        format!(
+            "on {name} stands {found}; the label and metadata of PV {} are written over parts of it",
+            pv.uuid
+        )
+    };
+    let loss: Vec<String> = device.signatures.iter().map(loss).collect();
+    let kind = HazardKind::OverwriteSignature;
+    (!loss.is_empty()).then(|| Hazard { kind, object: name.to_string(), loss })
 }
 
 fn named_candidate<'a>(
@@ -172,15 +212,22 @@ fn fits_size(pv: &Pv, device: &Device) -> bool {
 
 /// Whether a text of this VG stands on the device.
 fn holds_text_of(lost: &LostLabel, context: &Context<'_>, base: &Base) -> bool {
-    let keys = lost.areas.iter().flat_map(|area| {
-        let ring = area.ring.iter().filter_map(|text| match &text.text {
-            RingContent::Whole(key) => Some(*key),
-            RingContent::Cut { .. } => None,
-        });
-        area.committed.good().into_iter().chain(ring)
+    let texts = lost.areas.iter().flat_map(|area| texts_in(area, context));
+    texts.into_iter().any(|text| text.vg_uuid == base.vg.uuid)
+}
+
+/// Every sound text in this area.
+fn texts_in<'a>(
+    area: &MetadataArea,
+    context: &Context<'a>,
+) -> impl Iterator<Item = &'a MetadataText> {
+    let ring = area.ring.iter().filter_map(|text| match &text.text {
+        RingContent::Whole(key) => Some(*key),
+        RingContent::Cut { .. } => None,
     });
-    keys.filter_map(|key| context.inventory.texts.get(&key))
-        .any(|text| text.vg_uuid == base.vg.uuid)
+    let keys = area.committed.good().into_iter().chain(ring);
+    let texts = &context.inventory.texts;
+    keys.filter_map(|key| texts.get(&key))
 }
 
 /// What links the device to the PV, and whether that is proof.
@@ -253,6 +300,6 @@ fn size_for(pv: &Pv, base: &Base, device: &Device) -> Result<Bytes, Refusal> {
 fn default_areas(pv: &Pv) -> Vec<DiskArea> {
     const SIZE_MIN: Bytes = Bytes::new(32 << 10);
     let size = pv.pe_start.bytes().and_then(|start| start.checked_sub(AREA_START));
-    let area = size.filter(|size| *size >= SIZE_MIN);
+    let area = size.filter(|size| *size >= SIZE_MIN).map(|size| size.min(AREA_SIZE_MAX));
     area.map(|size| DiskArea { offset: AREA_START, size }).into_iter().collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::diff::{Base, BaseVersion, Change, Context, Diff, LostPv, UnsoundArea, UnsoundAreas};
 use crate::ids::Digest;
-use crate::model::device::{AreaHeader, Device, MetadataArea, SlotText};
+use crate::model::device::{AreaHeader, Device, DiskArea, MetadataArea, SlotText};
 use crate::model::vg::Pv;
 
 /// Finds areas that have to be written for the plan's states to hold.
@@ -56,12 +56,16 @@ fn unsound_on(context: &Context<'_>, base: &Base, pv: &Pv) -> Vec<UnsoundArea> {
 fn unsound_behind_label(context: &Context<'_>, base: &Base, lost: &LostPv) -> Vec<UnsoundArea> {
     let standing = context.inventory.device(&lost.device).map_or(&[][..], Device::areas);
     let may_lag = base.vg.pv(lost.pv).is_some_and(Pv::is_missing);
-    let what = |index: usize| match standing.get(index).filter(|_| lost.areas_found) {
-        Some(area) => unsound(context, base.text.content, area, may_lag),
-        None => Some("made anew with the label".to_owned()),
+    let what = |place: &DiskArea| {
+        let found = standing.iter().find(|area| area.place() == *place);
+        match found.filter(|_| lost.areas_found) {
+            Some(area) => unsound(context, base.text.content, area, may_lag),
+            None => Some("made anew with the label".to_owned()),
+        }
     };
-    (0..lost.areas.len())
-        .filter_map(|area| Some(UnsoundArea { pv: lost.pv, area, what: what(area)? }))
+    let areas = lost.areas.iter().enumerate();
+    areas
+        .filter_map(|(area, place)| Some(UnsoundArea { pv: lost.pv, area, what: what(place)? }))
         .collect()
 }
 

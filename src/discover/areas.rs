@@ -1,54 +1,70 @@
 //! Reading metadata areas: header, the texts it points to, and the ring.
 
+use crate::discover::TextStore;
 use crate::discover::texts::Keep;
-use crate::discover::{Depth, TextStore};
 use crate::host::{DeviceInfo, HostError, ReadHost};
-use crate::ids::ForeignText;
+use crate::ids::{DeviceName, ForeignText};
 use crate::model::device::{
     AreaHeader, DiskArea, HeaderDamage, MetadataArea, RingContent, RingText, Slot, SlotText, Slots,
     TextDamage,
 };
 use crate::ondisk::area_header::{AREA_STARTS, HEADER_SIZE, has_magic, parse_area_header, size_of};
 use crate::ondisk::bytes::{Sector, sector_at};
+use crate::ondisk::placement::{Surroundings, misplacement};
 use crate::ondisk::ring::{Candidate, RingRange, candidates, checked_text};
 use crate::text::TEXT_SIZE_MAX;
 use crate::units::Bytes;
 
-/// Rings larger than this are read up to here: no PV has one.
-const AREA_SIZE_MAX: Bytes = Bytes::new(1 << 30);
 /// How far from the end of a device a second area is looked for, page by page.
 const TAIL_SIZE: Bytes = Bytes::new(2 << 20);
 const PAGE: usize = 4096;
 
-/// Reads the metadata area that a PV header places here.
+/// Reads the header of the metadata area at this place, and the texts that it points to; those of
+/// an area that must not lie there do not count, and are not looked for.
 pub fn look_at_area(
     host: &dyn ReadHost,
-    info: &DeviceInfo,
+    device: &DeviceName,
     area: DiskArea,
-    depth: Depth,
+    misplaced: Option<HeaderDamage>,
     store: &mut TextStore,
 ) -> MetadataArea {
     let unreadable =
         || AreaHeader::Damaged { damage: vec![HeaderDamage::Unreadable], slots: Slots::default() };
-    let sector = host.read(&info.name, area.offset, HEADER_SIZE).ok();
+    let sector = host.read(device, area.offset, HEADER_SIZE).ok();
     let header = match sector.as_deref().and_then(|bytes| sector_at(bytes, 0)) {
         Some(sector) => parse_area_header(sector, area),
         None => unreadable(),
     };
-    let mut reader = AreaReader { host, info, area, store };
-    let (committed, precommitted) = match header.good() {
-        Some(slots) => (reader.slot(&slots.committed), reader.slot(&slots.precommitted)),
-        None => (SlotText::Empty, SlotText::Empty),
-    };
-    let mut ring = match depth {
-        Depth::History => reader.ring(),
-        Depth::Current => Vec::new(),
-    };
-    if let Some(slots) = header.good() {
-        disbelieve(&mut ring, &slots.committed, &committed, store);
-        disbelieve(&mut ring, &slots.precommitted, &precommitted, store);
+    let DiskArea { offset, size } = area;
+    let (committed, precommitted, ring) = (SlotText::Empty, SlotText::Empty, Vec::new());
+    let mut found = MetadataArea { offset, size, header, committed, precommitted, ring };
+    if let Some(why) = misplaced {
+        found.misplace(why);
     }
-    MetadataArea { offset: area.offset, size: area.size, header, committed, precommitted, ring }
+    let mut reader = AreaReader { host, device, area, store };
+    if let Some(slots) = found.header.good() {
+        found.committed = reader.slot(&slots.committed);
+        found.precommitted = reader.slot(&slots.precommitted);
+    }
+    found
+}
+
+/// Reads the whole ring of an area, unless it lies where no area may.
+pub fn read_ring(
+    host: &dyn ReadHost,
+    device: &DeviceName,
+    area: &mut MetadataArea,
+    store: &mut TextStore,
+) {
+    if area.is_misplaced() {
+        return;
+    }
+    let mut ring = AreaReader { host, device, area: area.place(), store }.ring();
+    if let Some(slots) = area.header.good() {
+        disbelieve(&mut ring, &slots.committed, &area.committed, store);
+        disbelieve(&mut ring, &slots.precommitted, &area.precommitted, store);
+    }
+    area.ring = ring;
 }
 
 /// A text that a pointer leads to and that fails its checksum is no version, however well it reads:
@@ -70,7 +86,7 @@ fn disbelieve(ring: &mut [RingText], slot: &Slot, found: &SlotText, store: &Text
 
 struct AreaReader<'a> {
     host: &'a dyn ReadHost,
-    info: &'a DeviceInfo,
+    device: &'a DeviceName,
     area: DiskArea,
     store: &'a mut TextStore,
 }
@@ -84,7 +100,7 @@ impl AreaReader<'_> {
             return Ok(Vec::new());
         }
         let unreadable = |error: HostError| TextDamage::Unreadable(error.in_full().into());
-        self.host.read(&self.info.name, offset, len).map_err(unreadable)
+        self.host.read(self.device, offset, len).map_err(unreadable)
     }
 
     fn slot(&mut self, slot: &Slot) -> SlotText {
@@ -111,8 +127,7 @@ impl AreaReader<'_> {
     }
 
     fn ring(&mut self) -> Vec<RingText> {
-        let size = self.area.size.min(AREA_SIZE_MAX).get();
-        let Ok(bytes) = self.read(0, size) else {
+        let Ok(bytes) = self.read(0, self.area.size.get()) else {
             return Vec::new();
         };
         candidates(&bytes).iter().map(|found| self.candidate(&bytes, found)).collect()
@@ -158,7 +173,6 @@ fn opening_of(text: &[u8]) -> (Option<ForeignText>, Option<u32>) {
 pub fn stray_areas(
     host: &dyn ReadHost,
     info: &DeviceInfo,
-    depth: Depth,
     store: &mut TextStore,
 ) -> Result<Vec<MetadataArea>, HostError> {
     let mut places = Vec::new();
@@ -181,14 +195,18 @@ pub fn stray_areas(
             places.extend(sector_at(&tail, at).and_then(|sector| stray_area(info, start, sector)));
         }
     }
-    Ok(places.into_iter().map(|area| look_at_area(host, info, area, depth, store)).collect())
+    // Strays may overlap: which of them are areas of the PV shows when it is known which PV it is.
+    let look = |place: DiskArea| {
+        let around = Surroundings { device_size: info.size, areas: &[place], data: None };
+        look_at_area(host, &info.name, place, misplacement(0, &around), store)
+    };
+    Ok(places.into_iter().map(look).collect())
 }
 
 /// The area whose header this sector is. The header's own word on its size is all there is.
 fn stray_area(info: &DeviceInfo, start: Bytes, sector: &Sector) -> Option<DiskArea> {
     let size = size_of(sector).filter(|_| has_magic(sector))?;
     let area = DiskArea { offset: start, size };
-    let end = start.checked_add(size)?;
     let is_good = parse_area_header(sector, area).good().is_some();
-    (is_good && end <= info.size).then_some(area)
+    (is_good && area.end()? <= info.size).then_some(area)
 }

@@ -50,6 +50,11 @@ impl TextStore {
         self.texts.get(&key)
     }
 
+    /// The VG of this text, when a pointer leads to it.
+    pub fn vg(&self, key: Digest) -> Option<&Arc<Vg>> {
+        self.vgs.get(&key)
+    }
+
     /// Hands all texts to an inventory, and returns the VGs that were kept.
     pub fn hand_over_texts(
         self,

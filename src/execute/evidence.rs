@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::host::{HostError, ReadHost, RunStore};
 use crate::ids::Digest;
 use crate::operation::act::Region;
+use crate::units::Bytes;
 
 /// What was saved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,20 @@ pub struct SavedRegion {
     pub sha256: Digest,
 }
 
+/// No file of evidence is larger, so that memory stays bounded whatever the disks say.
+const PIECE_MAX: Bytes = Bytes::new(16 << 20);
+
+/// A stretch in pieces of at most [`PIECE_MAX`].
+fn pieces(region: &Region) -> impl Iterator<Item = Region> {
+    let mut begun = Bytes::ZERO;
+    std::iter::from_fn(move || {
+        let offset = region.offset.checked_add(begun)?;
+        let len = region.len.saturating_sub(begun).min(PIECE_MAX);
+        begun = begun.saturating_add(len);
+        (!len.is_zero()).then(|| Region { device: region.device.clone(), offset, len })
+    })
+}
+
 /// Saves these stretches, and a manifest.
 pub fn save(
     host: &dyn ReadHost,
@@ -37,7 +52,7 @@ pub fn save(
     regions: &[Region],
 ) -> Result<Manifest, HostError> {
     let mut files = Vec::with_capacity(regions.len());
-    for (index, region) in regions.iter().enumerate() {
+    for (index, region) in regions.iter().flat_map(pieces).enumerate() {
         let bytes = host.read(&region.device, region.offset, region.len)?;
         let file = format!("{index:04}.bin");
         let name = format!("evidence/{file}");
@@ -46,7 +61,7 @@ pub fn save(
         if Digest::of(&store.get(run, &name)?) != sha256 {
             return Err(HostError::because("save", &name, "it does not read back as written"));
         }
-        files.push(SavedRegion { file, region: region.clone(), sha256 });
+        files.push(SavedRegion { file, region, sha256 });
     }
     let manifest = Manifest { format_version: 1, files };
     let json = serde_json::to_vec_pretty(&manifest)

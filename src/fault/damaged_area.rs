@@ -27,7 +27,16 @@ pub(super) fn find(inventory: &Inventory) -> Vec<Fault> {
             let object = format!("PV {} metadata area {index}", pv.uuid);
             let mut fault = KIND.fault(object, found).on(&device.name).at(area.offset);
             fault.vg = vg;
-            faults.push(fault.advise("write it anew from the others with the ready plan"));
+            if area.is_misplaced() {
+                fault.plan = None;
+                fault = fault.advise(
+                    "nothing is ever written there: find out who wrote the label, and whether \
+                     this is the disk it seems to be",
+                );
+            } else {
+                fault = fault.advise("write it anew from the others with the ready plan");
+            }
+            faults.push(fault);
         }
     }
     faults

@@ -28,8 +28,15 @@ pub(super) fn find(inventory: &Inventory) -> Vec<Fault> {
             (n, false) => format!("its {n} metadata areas tell of {}", vgs.join(", ")),
         };
         let object = object.unwrap_or_else(|| device.name.to_string());
+        let over = match device.signatures.as_slice() {
+            [] => String::new(),
+            found => {
+                let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+                format!("; something else was made there since: {}", found.join(", "))
+            }
+        };
         faults.push(
-            KIND.fault(object, format!("{remains}; {areas}"))
+            KIND.fault(object, format!("{remains}; {areas}{over}"))
                 .on(&device.name)
                 .advise("write the label again with the ready plan, before anything else does"),
         );

@@ -7,13 +7,16 @@ mod open;
 mod partitions;
 
 use crate::host::copy::{self, ContentReader};
+use crate::host::image::partitions::Table;
 use crate::host::storage::{ReadOnlyFile, Storage, WritableStorage};
 use crate::host::{
     ActError, DeviceInfo, HostError, Machine, Performed, Progress, ReadHost, TargetState,
     WriteHost, files,
 };
 use crate::ids::DeviceName;
+use crate::model::device::CutOff;
 use crate::model::inventory::Realm;
+use crate::ondisk::placement::AREA_SIZE_MAX;
 use crate::operation::act::{Act, CopyFile, Write};
 use crate::units::Bytes;
 
@@ -27,6 +30,7 @@ struct Image<S> {
     storage: S,
     read_only: bool,
     partitions: Vec<Partition>,
+    cut_off: Vec<CutOff>,
 }
 
 /// An image that is to be opened.
@@ -89,9 +93,9 @@ impl<S: Storage> ImageHost<S> {
     /// [`HostError`], when its first sectors cannot be read.
     pub fn add(&mut self, file: ImageFile, storage: S, read_only: bool) -> Result<(), HostError> {
         let ImageFile { name, path: place } = file;
-        let partitions = partitions::find(&storage)
+        let Table { partitions, cut_off } = partitions::find(&storage)
             .map_err(|cause| HostError::new("read the partition table of", &name, cause))?;
-        self.images.push(Image { name, place, storage, read_only, partitions });
+        self.images.push(Image { name, place, storage, read_only, partitions, cut_off });
         self.images.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(())
     }
@@ -150,6 +154,7 @@ impl<S: Storage> ReadHost for ImageHost<S> {
                 size: image.storage.size(),
                 read_only: image.read_only,
                 has_partitions: !image.partitions.is_empty(),
+                cut_off: image.cut_off.clone(),
             });
             devices.extend(image.partitions.iter().map(|partition| DeviceInfo {
                 name: image.name.partition(partition.number),
@@ -157,6 +162,7 @@ impl<S: Storage> ReadHost for ImageHost<S> {
                 size: partition.size,
                 read_only: image.read_only,
                 has_partitions: false,
+                cut_off: Vec::new(),
             }));
         }
         devices
@@ -165,7 +171,9 @@ impl<S: Storage> ReadHost for ImageHost<S> {
     fn read(&self, device: &DeviceName, offset: Bytes, len: Bytes) -> Result<Vec<u8>, HostError> {
         let (index, start) = self.place("read", device, offset, len)?;
         let too_large = || HostError::because("read", device, "too much at once");
-        let mut buffer = vec![0; len.to_usize().ok_or_else(too_large)?];
+        // Lengths may come from a disk, and a sparse image fits any: memory does not.
+        let len = len.to_usize().filter(|_| len <= AREA_SIZE_MAX).ok_or_else(too_large)?;
+        let mut buffer = vec![0; len];
         let storage = self.storage(index).ok_or_else(too_large)?;
         storage.read_at(start, &mut buffer).map_err(|e| HostError::new("read", device, e))?;
         Ok(buffer)

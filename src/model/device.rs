@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{DeviceName, Digest, ForeignText, PvUuid};
+use crate::model::signature::ForeignSignature;
 use crate::units::Bytes;
 
 /// One device that was looked at: a whole disk, an image file, or a partition.
@@ -16,6 +17,21 @@ pub struct Device {
     pub read_only: bool,
     /// What was found on it.
     pub content: Content,
+    /// What stands on it that is not LVM's; only looked for where no sound label is.
+    pub signatures: Vec<ForeignSignature>,
+    /// Partitions of its table that reach past its end.
+    pub cut_off: Vec<CutOff>,
+}
+
+/// A partition that reaches past the end of its device: the image was cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CutOff {
+    /// Its number in the partition table.
+    pub number: u32,
+    /// Where the table says that it begins.
+    pub start: Bytes,
+    /// Where the table says that it ends.
+    pub end: Bytes,
 }
 
 /// What was found on a device.
@@ -170,6 +186,16 @@ pub enum HeaderDamage {
     Start,
     /// Its size differs from the PV header's, or is absurd.
     Size,
+    /// The area is larger than any that LVM makes.
+    TooLarge,
+    /// The area reaches past the end of the device.
+    PastEnd,
+    /// The area reaches into the sectors where the label is.
+    OverLabel,
+    /// The area shares bytes with another of the PV.
+    OverArea,
+    /// The area shares bytes with the PV's data.
+    OverData,
 }
 
 impl HeaderDamage {
@@ -182,6 +208,27 @@ impl HeaderDamage {
             Self::Version => "unknown version",
             Self::Start => "it says it stands elsewhere",
             Self::Size => "it says it has another size",
+            Self::TooLarge => "the area is larger than any that LVM makes",
+            Self::PastEnd => "the area reaches past the end of the device",
+            Self::OverLabel => "the area reaches into the sectors of the label",
+            Self::OverArea => "the area overlaps another one of the PV",
+            Self::OverData => "the area overlaps the PV's data",
+        }
+    }
+
+    /// Whether it is not the header that is wrong but where the area lies: such an area is never
+    /// read as a ring, and never written.
+    pub const fn is_of_place(self) -> bool {
+        match self {
+            Self::TooLarge | Self::PastEnd | Self::OverLabel | Self::OverArea | Self::OverData => {
+                true
+            }
+            Self::Unreadable
+            | Self::Checksum
+            | Self::Magic
+            | Self::Version
+            | Self::Start
+            | Self::Size => false,
         }
     }
 }
@@ -270,6 +317,22 @@ impl Device {
             Content::PartitionTable | Content::Foreign | Content::Unreadable(_) => &[],
         }
     }
+
+    /// The same, to be changed.
+    pub fn areas_mut(&mut self) -> &mut [MetadataArea] {
+        match &mut self.content {
+            Content::Pv(pv) => &mut pv.areas,
+            Content::LostLabel(lost) => &mut lost.areas,
+            Content::PartitionTable | Content::Foreign | Content::Unreadable(_) => &mut [],
+        }
+    }
+}
+
+impl DiskArea {
+    /// Where it ends; `None` past the end of all numbers.
+    pub fn end(&self) -> Option<Bytes> {
+        self.offset.checked_add(self.size)
+    }
 }
 
 impl AreaHeader {
@@ -283,6 +346,33 @@ impl AreaHeader {
 }
 
 impl MetadataArea {
+    /// Where it lies.
+    pub const fn place(&self) -> DiskArea {
+        DiskArea { offset: self.offset, size: self.size }
+    }
+
+    /// Whether it lies where no area may: what stands there is not metadata, whatever it looks
+    /// like.
+    pub fn is_misplaced(&self) -> bool {
+        match &self.header {
+            AreaHeader::Good(_) => false,
+            AreaHeader::Damaged { damage, .. } => damage.iter().any(|d| d.is_of_place()),
+        }
+    }
+
+    /// Takes down that it lies where no area may, and forgets what was read there.
+    pub fn misplace(&mut self, why: HeaderDamage) {
+        let (mut damage, slots) = match &self.header {
+            AreaHeader::Good(slots) => (Vec::new(), *slots),
+            AreaHeader::Damaged { damage, slots } => (damage.clone(), *slots),
+        };
+        damage.push(why);
+        self.header = AreaHeader::Damaged { damage, slots };
+        self.committed = SlotText::Empty;
+        self.precommitted = SlotText::Empty;
+        self.ring.clear();
+    }
+
     /// Whether LVM would count this area among those in use.
     pub fn is_ignored(&self) -> bool {
         self.header.good().is_some_and(|slots| slots.committed.ignored)

@@ -110,23 +110,8 @@ pub struct VgOnDisk {
 impl Inventory {
     /// The copies that count, of one VG: what committed pointers of areas in use lead to.
     pub fn committed_copies(&self, vg: VgUuid) -> Vec<Copy> {
-        let mut copies = Vec::new();
-        for device in self.devices.iter().filter(|device| device.pv().is_some()) {
-            for (area, at) in device.areas().iter().enumerate() {
-                let text = at.committed.good().and_then(|key| Some((key, self.texts.get(&key)?)));
-                let Some((key, text)) = text.filter(|(_, text)| text.vg_uuid == vg) else {
-                    continue;
-                };
-                copies.push(Copy {
-                    device: device.name.clone(),
-                    area,
-                    seqno: text.seqno,
-                    content: text.content,
-                    text: key,
-                });
-            }
-        }
-        copies
+        let copies = committed_copies(&self.devices, |key| self.texts.get(&key));
+        copies.into_iter().filter(|(of, _)| *of == vg).map(|(_, copy)| copy).collect()
     }
 
     /// The VGs whose texts the committed pointers of this device lead to.
@@ -161,6 +146,29 @@ impl Inventory {
     pub fn vgs_named(&self, name: &VgName) -> Vec<&VgOnDisk> {
         self.vgs.values().filter(|vg| vg.name().is_some_and(|n| n == name)).collect()
     }
+}
+
+/// What committed pointers of areas in use lead to, and of which VG it is.
+pub fn committed_copies<'a>(
+    devices: &[Device],
+    text_of: impl Fn(Digest) -> Option<&'a MetadataText>,
+) -> Vec<(VgUuid, Copy)> {
+    let mut copies = Vec::new();
+    for device in devices.iter().filter(|device| device.pv().is_some()) {
+        for (area, at) in device.areas().iter().enumerate() {
+            let text = at.committed.good().and_then(|key| Some((key, text_of(key)?)));
+            let Some((key, text)) = text else { continue };
+            let copy = Copy {
+                device: device.name.clone(),
+                area,
+                seqno: text.seqno,
+                content: text.content,
+                text: key,
+            };
+            copies.push((text.vg_uuid, copy));
+        }
+    }
+    copies
 }
 
 impl VgOnDisk {

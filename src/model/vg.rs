@@ -1,12 +1,13 @@
 //! A volume group as one metadata text describes it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::ids::{ForeignText, LvName, LvUuid, PvSection, PvUuid, VgName, VgUuid};
 use crate::model::flags::{LvFlag, LvStatus, PvFlag, PvStatus, VgFlag, VgStatus, Words};
 use crate::model::segment::{Segment, SegmentKind};
-use crate::units::{Extents, Sectors};
+use crate::units::{Bytes, Extents, Sectors};
 
 /// A volume group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +103,14 @@ impl Pv {
     /// The first sector behind extent `extent`'s predecessor: where that extent begins.
     pub fn extent_start(&self, extent: Extents, extent_size: Sectors) -> Option<Sectors> {
         self.pe_start.checked_add(extent.sectors(extent_size)?)
+    }
+
+    /// Where its extents lie on the device, free ones included. What cannot be counted reaches to
+    /// the end of all numbers.
+    pub fn data_range(&self, extent_size: Sectors) -> Range<Bytes> {
+        let end = self.extent_start(self.pe_count, extent_size).and_then(Sectors::bytes);
+        let start = self.pe_start.bytes();
+        start.unwrap_or(Bytes::new(u64::MAX))..end.unwrap_or(Bytes::new(u64::MAX))
     }
 }
 

@@ -83,9 +83,14 @@ impl GptHeader {
     }
 }
 
+/// Whether a GPT header may begin here, sound or not.
+pub fn has_gpt_signature(bytes: &[u8]) -> bool {
+    bytes.starts_with(GPT_SIGNATURE)
+}
+
 /// Reads a GPT header; `None` unless signature, checksum and limits hold.
 pub fn parse_gpt_header(sector: &Sector) -> Option<GptHeader> {
-    if !sector.starts_with(GPT_SIGNATURE) {
+    if !has_gpt_signature(sector) {
         return None;
     }
     let size = usize::try_from(u32_at(sector, 12)?).ok()?;

@@ -25,7 +25,7 @@ use crate::ondisk::area_header::{HEADER_SIZE, encode_area_header};
 use crate::ondisk::checksum::lvm_crc;
 use crate::ondisk::ring::{RingRange, next_position, text_size_max};
 use crate::operation::act::{Act, Write, WriteOf};
-use crate::operation::{Lowered, Signature, Unfit};
+use crate::operation::{Lowered, Signature, Unfit, area_place::check_place};
 use crate::text::edit::{EditError, set_seqno};
 use crate::text::frame::{Frame, vg_mut};
 use crate::text::read_text;
@@ -171,6 +171,7 @@ fn targets(
                 let device = &device.name;
                 return Err(Unfit::new(format!("{device} holds metadata of VG {other}")));
             }
+            check_place(device, index, pv, vg)?;
             targets.push(target(now, change, &device.name, index, area, text)?);
         }
     }

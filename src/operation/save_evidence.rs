@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{DeviceName, PvUuid, VgUuid};
 use crate::model::device::{Device, DiskArea};
 use crate::model::inventory::{Inventory, Realm};
+use crate::ondisk::area_header::HEADER_SIZE;
 use crate::operation::act::{Act, Region};
 use crate::operation::{Contract, Lowered, Probe, Resource, Signature, Touches, Unfit};
 use crate::plan::hazard::Hazard;
@@ -71,7 +72,11 @@ fn regions_of(device: &Device, further: &[DiskArea]) -> Vec<Region> {
         (!len.is_zero()).then(|| Region { device: device.name.clone(), offset, len })
     };
     let first = region(Bytes::ZERO, FIRST_PAGE);
-    let found = device.areas().iter().filter_map(|area| region(area.offset, area.size));
+    let found = device.areas().iter().filter_map(|area| {
+        // Where no area may lie nothing is written: what its header says is all there is to keep.
+        let size = if area.is_misplaced() { HEADER_SIZE } else { area.size };
+        region(area.offset, size)
+    });
     let further = further.iter().filter_map(|area| region(area.offset, area.size));
     first.into_iter().chain(found).chain(further).collect()
 }

@@ -34,12 +34,13 @@ impl WritePvLabel {
         Ok(Label::of_member(lost.pv, lost.device_size, data_start, lost.areas.clone(), bootloader))
     }
 
-    fn on_device(&self, label: &Label, standing: Vec<MetadataArea>) -> PvOnDevice {
-        let areas = if self.lost.areas_found {
-            standing
-        } else {
-            self.lost.areas.iter().map(new_area).collect()
+    fn on_device(&self, label: &Label, standing: &[MetadataArea]) -> PvOnDevice {
+        // Of what stands there only those that the label names: others were not the PV's.
+        let area = |place: &DiskArea| {
+            let found = standing.iter().find(|area| area.place() == *place);
+            found.filter(|_| self.lost.areas_found).cloned().unwrap_or_else(|| new_area(place))
         };
+        let areas = self.lost.areas.iter().map(area).collect();
         PvOnDevice {
             uuid: label.uuid,
             label_sector: label.sector,
@@ -90,8 +91,8 @@ impl Contract for WritePvLabel {
     }
 
     fn risk(&self, realm: Realm) -> Risk {
-        match (realm, &self.lost.hazard) {
-            (Realm::Images, _) => Risk::Reversible,
+        match realm {
+            Realm::Images => Risk::Reversible,
         }
     }
 
@@ -102,7 +103,7 @@ impl Contract for WritePvLabel {
     }
 
     fn hazards(&self) -> Vec<Hazard> {
-        self.lost.hazard.clone().into_iter().collect()
+        self.lost.hazards.clone()
     }
 
     fn lower(&self, now: &Inventory, _: &Signature) -> Result<Lowered, Unfit> {
@@ -113,8 +114,8 @@ impl Contract for WritePvLabel {
         let gone = || Unfit::new(format!("{} is not there any more", lost.device));
         let device = now.device(&lost.device).ok_or_else(gone)?;
         let standing = match &device.content {
-            Content::LostLabel(found) => found.areas.clone(),
-            Content::Foreign => Vec::new(),
+            Content::LostLabel(found) => found.areas.as_slice(),
+            Content::Foreign => &[],
             Content::Pv(other) => {
                 return Err(Unfit::new(format!("{} is PV {} now", lost.device, other.uuid)));
             }
@@ -125,6 +126,7 @@ impl Contract for WritePvLabel {
         let mut predicted = now.clone();
         if let Some(device) = predicted.devices.iter_mut().find(|d| d.name == lost.device) {
             device.content = Content::Pv(Box::new(self.on_device(&label, standing)));
+            device.signatures.clear();
         }
         recount(&mut predicted, self.vg);
         let write = Write {

@@ -223,7 +223,7 @@ pub struct Policy {
 pub struct Acceptance {
     /// Which hazard.
     pub hazard: HazardKind,
-    /// The object as the plan's output names it: an LV or VG name, or a PV UUID.
+    /// The object as the plan's output names it: an LV or VG name, a PV UUID, or a device.
     #[schemars(with = "NameSchema")]
     pub object: String,
     /// Why the loss is accepted.

@@ -17,6 +17,8 @@ pub enum HazardKind {
     StaleLeg,
     /// Nothing on the device links it to the PV whose label is written there. Object: the PV.
     UnprovenDevice,
+    /// A label is written where something that is not LVM's stands. Object: the device.
+    OverwriteSignature,
 }
 
 impl HazardKind {
@@ -27,6 +29,7 @@ impl HazardKind {
             Self::ReusedExtents => "reused-extents",
             Self::StaleLeg => "stale-leg",
             Self::UnprovenDevice => "unproven-device",
+            Self::OverwriteSignature => "overwrite-signature",
         }
     }
 }
@@ -36,7 +39,7 @@ impl HazardKind {
 pub struct Hazard {
     /// What kind of loss.
     pub kind: HazardKind,
-    /// Of what: an LV or VG name, or a PV UUID.
+    /// Of what: an LV or VG name, a PV UUID, or a device.
     pub object: String,
     /// What is lost, item by item.
     pub loss: Vec<String>,

@@ -304,7 +304,11 @@ fn other_devices(inventory: &Inventory) -> Vec<DeviceJson> {
         Content::Pv(pv) => Some(format!("PV {} of no VG that counts", pv.uuid)),
         Content::PartitionTable => Some("partition table".to_owned()),
         Content::LostLabel(_) => Some("a PV that has lost its label".to_owned()),
-        Content::Foreign => Some("nothing of LVM".to_owned()),
+        Content::Foreign => {
+            let found: Vec<String> = device.signatures.iter().map(ToString::to_string).collect();
+            let found = found.join(", ");
+            Some(if found.is_empty() { "nothing of LVM".to_owned() } else { found })
+        }
         Content::Unreadable(why) => Some(format!("cannot be read: {why}")),
     };
     let devices = inventory.devices.iter().filter_map(|device| {

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr;
+use memchr::memchr2;
 
 use crate::text::tree::TextBytes;
 
@@ -76,7 +76,7 @@ impl<'a> Lexer<'a> {
         while let Some(byte) = self.peek() {
             if byte == b'#' {
                 let rest = self.rest();
-                self.at += memchr(b'\n', rest).unwrap_or(rest.len());
+                self.at += memchr2(b'\n', 0, rest).unwrap_or(rest.len());
             } else if is_space(byte) {
                 self.at += 1;
             } else {
@@ -169,6 +169,10 @@ impl<'a> Lexer<'a> {
             match *inner.get(len)? {
                 0 => return None,
                 b'\\' if escapes => {
+                    // A NUL ends the text wherever it stands, escaped or not.
+                    if inner.get(len + 1).is_none_or(|next| *next == 0) {
+                        return None;
+                    }
                     has_escape = true;
                     len += 2;
                 }

@@ -121,6 +121,24 @@ fn labels() {
 }
 
 #[test]
+fn signatures() {
+    let with = |at: usize, magic: &[u8]| {
+        let mut device = vec![0; 68 << 10];
+        device[at..at + magic.len()].copy_from_slice(magic);
+        with_mode(0, &device)
+    };
+    let seeds = [
+        with(0, b"LUKS\xba\xbe\x00\x02"),
+        with(1080, &[0x53, 0xef]),
+        with(4096, &[0xfc, 0x4e, 0x2b, 0xa9, 1]),
+        with(510, &[0x55, 0xaa]),
+        with(512, b"EFI PART"),
+        with(65_600, b"_BHRfS_M"),
+    ];
+    smoke("signature", &seeds, 500, bodies::signature);
+}
+
+#[test]
 fn areas() {
     let mut seeds = Vec::new();
     for (_, disk) in Fixture::new("wrapped-ring").disks() {

@@ -4,10 +4,12 @@ use std::io;
 
 use crate::host::image::Partition;
 use crate::host::storage::Storage;
+use crate::model::device::CutOff;
 use crate::ondisk::bytes::Sector;
 use crate::ondisk::partition_table::{
     GptHeader, MbrEntry, parse_boot_record, parse_gpt_entries, parse_gpt_header,
 };
+use crate::ondisk::signature::is_boot_sector_of_file_system;
 use crate::units::{Bytes, SECTOR_BYTES, Sectors};
 
 /// Logical partitions hang in a chain; a longer one is a circle.
@@ -15,22 +17,41 @@ const LOGICAL_MAX: u32 = 128;
 /// Sizes of a logical block that disks have.
 const BLOCK_SIZES: [u64; 2] = [512, 4096];
 
-/// The partitions of this image; none when it has no table, or starts with a PV label.
-pub fn find(storage: &dyn Storage) -> io::Result<Vec<Partition>> {
+/// What a partition table comes to.
+#[derive(Debug, Default)]
+pub struct Table {
+    /// Partitions that lie within the image.
+    pub partitions: Vec<Partition>,
+    /// Partitions that were cut off with the image: they cannot be read as a whole.
+    pub cut_off: Vec<CutOff>,
+}
+
+/// The partitions of this image; none when it has no table.
+pub fn find(storage: &dyn Storage) -> io::Result<Table> {
     let Some(first) = sector(storage, Bytes::ZERO)? else {
-        return Ok(Vec::new());
+        return Ok(Table::default());
     };
     let Some(entries) = parse_boot_record(&first) else {
-        return Ok(Vec::new());
+        return Ok(Table::default());
     };
-    let mut found = if entries.iter().any(MbrEntry::is_protective) {
+    let found = if entries.iter().any(MbrEntry::is_protective) {
         find_gpt(storage)?
     } else {
         find_mbr(storage, &entries)?
     };
-    // What reaches past the end was cut off with the image: it cannot be read as a whole.
-    found.retain(|p| p.start.checked_add(p.size).is_some_and(|end| end <= storage.size()));
-    Ok(found)
+    let (partitions, past): (Vec<_>, Vec<_>) = found.into_iter().partition(|p| fits(storage, p));
+    // The code in the boot sector of a file system may look like entries, but hardly like ones
+    // that fit.
+    let is_table = !partitions.is_empty() || !is_boot_sector_of_file_system(&first);
+    let cut_off = past.iter().filter(|_| is_table).map(|p| {
+        let end = p.start.saturating_add(p.size);
+        CutOff { number: p.number, start: p.start, end }
+    });
+    Ok(Table { cut_off: cut_off.collect(), partitions })
+}
+
+fn fits(storage: &dyn Storage, partition: &Partition) -> bool {
+    partition.start.checked_add(partition.size).is_some_and(|end| end <= storage.size())
 }
 
 fn sector(storage: &dyn Storage, at: Bytes) -> io::Result<Option<Sector>> {
@@ -51,10 +72,13 @@ fn partition(number: u32, start: u64, len: u64) -> Option<Partition> {
 fn find_mbr(storage: &dyn Storage, entries: &[MbrEntry]) -> io::Result<Vec<Partition>> {
     let mut found = Vec::new();
     for entry in entries {
+        let whole = partition(entry.number, entry.start.into(), entry.len.into());
         if entry.is_extended() {
             find_logical(storage, entry.start.into(), &mut found)?;
+            // Only a frame for others, some of which are lost when it is cut off.
+            found.extend(whole.filter(|frame| !fits(storage, frame)));
         } else {
-            found.extend(partition(entry.number, entry.start.into(), entry.len.into()));
+            found.extend(whole);
         }
     }
     Ok(found)
