@@ -2,9 +2,7 @@
 
 use crate::diff::{Base, Change, Context, Diff, LostPv, Refusal, RefusalCode};
 use crate::ids::PvUuid;
-use crate::model::device::{
-    Content, Device, DiskArea, LostLabel, MetadataArea, RingContent, SlotText,
-};
+use crate::model::device::{Content, Device, DiskArea, LostLabel, MetadataArea, RingContent};
 use crate::model::signature::ForeignSignature;
 use crate::model::timeline::MetadataText;
 use crate::model::vg::Pv;
@@ -255,7 +253,7 @@ fn link_of(
         let why = format!("{} holds metadata of another volume group", device.name);
         return Err(Refusal::new(RefusalCode::WrongDevice, object(pv.uuid), why));
     }
-    let is_member = has_text && !was_given_up(candidate.lost);
+    let is_member = candidate.lost.is_some_and(|lost| points_to_text_of(lost, context, base));
     if is_member && fits_size(pv, device) && !has_rival(context, pv, device) {
         let link =
             "it holds this VG's metadata, and no other PV that the VG has or had could be it";
@@ -264,11 +262,12 @@ fn link_of(
     Ok(("nothing but the plan".to_owned(), false))
 }
 
-/// Whether LVM emptied an area of it, as it does when a PV leaves its VG.
-fn was_given_up(lost: Option<&LostLabel>) -> bool {
-    let is_emptied =
-        |area: &MetadataArea| area.header.good().is_some() && area.committed == SlotText::Empty;
-    lost.is_some_and(|lost| lost.areas.iter().any(is_emptied))
+/// Whether an area of it still points to a text of the VG. LVM empties the pointers when a PV
+/// leaves its VG, and leaves the old texts standing.
+fn points_to_text_of(lost: &LostLabel, context: &Context<'_>, base: &Base) -> bool {
+    let committed = lost.areas.iter().filter_map(|area| area.committed.good());
+    let mut texts = committed.filter_map(|key| context.inventory.texts.get(&key));
+    texts.any(|text| text.vg_uuid == base.vg.uuid)
 }
 
 /// A text names all PVs of its VG: it singles one out only when no other that the VG has, or ever
