@@ -47,6 +47,6 @@ if ! cargo_serves; then
 fi
 
 if [ "${1:-build}" = test ]; then
-    install lvm2 util-linux
+    install lvm2 util-linux strace
     [ "$(id -u)" = 0 ] || { echo "the tests attach loop devices: run them as root" >&2; exit 1; }
 fi

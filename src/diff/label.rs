@@ -295,10 +295,12 @@ fn size_for(pv: &Pv, base: &Base, device: &Device) -> Result<Bytes, Refusal> {
     }
 }
 
-/// Where LVM would put a metadata area: between the first page and the data, when that is room.
+/// Where LVM would put a metadata area: between the first page and what comes next, the boot
+/// loader's area or the data, when that is room.
 fn default_areas(pv: &Pv) -> Vec<DiskArea> {
     const SIZE_MIN: Bytes = Bytes::new(32 << 10);
-    let size = pv.pe_start.bytes().and_then(|start| start.checked_sub(AREA_START));
+    let end = pv.ba_start.map_or(pv.pe_start, |boot| boot.min(pv.pe_start));
+    let size = end.bytes().and_then(|end| end.checked_sub(AREA_START));
     let area = size.filter(|size| *size >= SIZE_MIN).map(|size| size.min(AREA_SIZE_MAX));
     area.map(|size| DiskArea { offset: AREA_START, size }).into_iter().collect()
 }
