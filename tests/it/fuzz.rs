@@ -14,7 +14,7 @@ use crate::support::fixture::Fixture;
 use crate::support::world::{World, plan};
 
 #[path = "../../fuzz/src/bodies.rs"]
-mod bodies;
+pub mod bodies;
 
 const RETURNED: &str =
     "version: 1\nname: p\nvolume_group: {name: vg}\nphysical_volumes:\n  '*': {state: attached}\n";

@@ -26,6 +26,7 @@ mod deleted_lv;
 mod fuzz;
 mod graph_order;
 mod hostile_areas;
+mod journal_sample;
 mod judged_by_lvm;
 mod legs;
 mod metadata_areas;
