@@ -1,42 +1,12 @@
 //! Copies of LVs to files: they must fit on the file system they go to.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
-
-use tempfile::TempDir;
 
 use crate::support::fixture::Fixture;
 use crate::support::program::Desk;
+use crate::support::small::Small;
 
 const RECOVERED: &str = "version: 1\nname: p\nvolume_group: {name: vg}\nlogical_volumes:\n  precious: {state: present}\n";
-
-/// A small file system, for as long as this lives.
-struct Small(TempDir);
-
-impl Small {
-    fn of(size: &str) -> Self {
-        let directory = TempDir::new().unwrap();
-        let options = format!("size={size}");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", options.as_str(), "none"])
-            .arg(directory.path())
-            .status();
-        assert!(mounted.unwrap().success(), "a small file system can be mounted");
-        Self(directory)
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        // Nothing can be done about one that will not go; its directory would not go either.
-        let _ = Command::new("umount").arg(self.path()).status();
-    }
-}
 
 fn size_of_precious() -> u64 {
     Fixture::new("deleted-lv").content_named("precious").1

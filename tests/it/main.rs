@@ -23,6 +23,7 @@ mod cli;
 mod copies;
 mod copy_space;
 mod deleted_lv;
+mod full_disk;
 mod fuzz;
 mod graph_order;
 mod hostile_areas;

@@ -5,4 +5,5 @@ pub mod fixture;
 pub mod lvm;
 pub mod naive;
 pub mod program;
+pub mod small;
 pub mod world;
