@@ -5,6 +5,8 @@
     reason = "the kinds of errors belong to the validator; those without words of their own share one"
 )]
 
+use std::sync::LazyLock;
+
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
@@ -35,17 +37,22 @@ fn drop_null_defaults(schema: &mut Value) {
     }
 }
 
+/// The schema, ready to judge documents; or why it cannot.
+static JUDGE: LazyLock<Result<(Value, Validator), String>> = LazyLock::new(|| {
+    let schema = schema();
+    let validator = jsonschema::validator_for(&schema).map_err(|error| error.to_string())?;
+    Ok((schema, validator))
+});
+
 /// Everything about the structure that is not as the schema says.
 pub fn problems(tree: &Tree) -> Vec<Problem> {
-    let schema = schema();
-    let validator = match jsonschema::validator_for(&schema) {
-        Ok(validator) => validator,
+    match &*JUDGE {
+        Ok((schema, validator)) => collect(tree, schema, validator),
         Err(error) => {
             let message = format!("BUG: the schema of plans is broken: {error}");
-            return vec![Problem::at_start(Code::Types, message)];
+            vec![Problem::at_start(Code::Types, message)]
         }
-    };
-    collect(tree, &schema, &validator)
+    }
 }
 
 fn collect(tree: &Tree, schema: &Value, validator: &Validator) -> Vec<Problem> {
