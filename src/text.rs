@@ -67,7 +67,7 @@ pub fn read_text(bytes: &Arc<[u8]>) -> Result<ReadText, TextError> {
     let frame = Frame::of(&tree)?;
     let vg = read::read_vg(frame.vg_name, frame.vg)?;
     let text = MetadataText {
-        content: content_digest(&frame),
+        content: content_digest(&frame, bytes.len()),
         vg_uuid: vg.uuid,
         vg_name: vg.name.clone(),
         seqno: vg.seqno,
@@ -99,8 +99,8 @@ fn parse_limited(bytes: &[u8]) -> Result<tree::Section<'_>, TextError> {
 
 /// The digest that tells versions apart: of the VG section in on-disk form, without the device
 /// hints, which LVM refreshes without a new seqno.
-fn content_digest(frame: &Frame<'_, '_>) -> Digest {
-    let mut canonical = Vec::new();
+fn content_digest(frame: &Frame<'_, '_>, size_hint: usize) -> Digest {
+    let mut canonical = Vec::with_capacity(size_hint);
     write::write_vg(&mut canonical, frame.vg_name, frame.vg, write::DeviceHints::LeaveOut);
     Digest::of(&canonical)
 }

@@ -10,12 +10,12 @@ use lvmend::fault;
 use lvmend::host::Machine;
 use lvmend::host::fake::{DiskImage, FakeDisk, Schedule};
 use lvmend::host::image::{Clock, ImageFile, ImageHost};
-use lvmend::ids::{DeviceName, Digest};
-use lvmend::model::device::{DiskArea, Slot};
+use lvmend::ids::{DeviceName, Digest, LvmUuid, PvUuid};
+use lvmend::model::device::{DiskArea, Slot, Slots};
 use lvmend::model::extent_map::ExtentMap;
 use lvmend::model::inventory::Realm;
 use lvmend::ondisk::area_header::{encode_area_header, parse_area_header};
-use lvmend::ondisk::label::{LabelSector, parse_label};
+use lvmend::ondisk::label::{Label, LabelSector, parse_label};
 use lvmend::ondisk::ring::{RingRange, candidates, checked_text, next_position};
 use lvmend::ondisk::signature::{Ends, signatures};
 use lvmend::ondisk::thin_superblock::{BLOCK_SIZE, parse_thin_superblock, superblock_checksum};
@@ -193,15 +193,78 @@ pub fn sealed_plan(data: &[u8]) {
 
 const SOUND: &str = "version: 1\nname: fuzz\nvolume_group: {name: vg, metadata: {state: sound}}\nphysical_volumes: {'*': {state: attached}}\n";
 
-/// Whole disks: a base, and patches of {disk: 1, offset: 3, length: 1, bytes}. Everything that
-/// only looks is done with them.
+const PV_UUIDS: [&str; 2] =
+    ["APo6mUYLhhAaEtZBerWWEKd4AtHxeRUP", "yVLen1E8uKSS4wlNqXuha2aYKsB3wgtT"];
+const AREA: DiskArea = DiskArea { offset: Bytes::new(4096), size: Bytes::new(28_672) };
+const DATA_START: u64 = 32_768;
+const DISK_SIZE: usize = 131_072;
+
+/// A small VG: a linear LV on both PVs, and another that comes and goes.
+fn small_text(seqno: u32) -> String {
+    let pvs: Vec<String> = PV_UUIDS
+        .iter()
+        .enumerate()
+        .map(|(index, uuid)| format!("pv{index} {{\nid = \"{uuid}\"\ndevice = \"/dev/x\"\nstatus = [\"ALLOCATABLE\"]\nflags = []\ndev_size = 256\npe_start = 64\npe_count = 24\n}}\n"))
+        .collect();
+    let lv = |name: &str, id: char, segments: &str, count: u32| {
+        format!(
+            "{name} {{\nid = \"{id}Cy1y1gMDFKhczsRkoOTweBnTUH5lS5h\"\nstatus = [\"READ\", \"WRITE\", \"VISIBLE\"]\nflags = []\nsegment_count = {count}\n{segments}}}\n"
+        )
+    };
+    let segment = |number: u32, start: u32, pv: u32, first: u32| {
+        format!(
+            "segment{number} {{\nstart_extent = {start}\nextent_count = 2\ntype = \"striped\"\nstripe_count = 1\nstripes = [\n\"pv{pv}\", {first}\n]\n}}\n"
+        )
+    };
+    let both = format!("{}{}", segment(1, 0, 0, 0), segment(2, 2, 1, 0));
+    let mut lvs = lv("stays", 'a', &both, 2);
+    if seqno == 2 {
+        lvs += &lv("goes", 'b', &segment(1, 0, 0, 4), 1);
+    }
+    format!(
+        "vg {{\nid = \"zCe1y1gMDFKhczsRkoOTweBnTUH5lS5h\"\nseqno = {seqno}\nformat = \"lvm2\"\nstatus = [\"RESIZEABLE\", \"READ\", \"WRITE\"]\nflags = []\nextent_size = 8\nmax_lv = 0\nmax_pv = 0\nmetadata_copies = 0\nphysical_volumes {{\n{}}}\nlogical_volumes {{\n{lvs}}}\n}}\ncontents = \"Text Format Volume Group\"\nversion = 1\ndescription = \"\"\ncreation_host = \"h\"\ncreation_time = 1\n",
+        pvs.concat()
+    )
+}
+
+/// Its disks, with three versions in each ring.
+pub fn small_disks() -> [DiskImage; 2] {
+    PV_UUIDS.map(|uuid| {
+        let mut disk = vec![0; DISK_SIZE];
+        let mut committed = Slot::default();
+        let mut at = 512;
+        for seqno in 1..=3 {
+            let text = [small_text(seqno).as_bytes(), b"\0"].concat();
+            disk[4096 + at..4096 + at + text.len()].copy_from_slice(&text);
+            committed = Slot {
+                offset: Bytes::of_len(at),
+                size: Bytes::of_len(text.len()),
+                checksum: lvmend::ondisk::checksum::lvm_crc(&text),
+                ignored: false,
+                raw_flags: 0,
+            };
+            at = (at + text.len()).next_multiple_of(512);
+        }
+        let slots = Slots { committed, precommitted: Slot::default() };
+        disk[4096..4608].copy_from_slice(&encode_area_header(AREA, &slots));
+        let raw = uuid.as_bytes().try_into().expect("32 bytes");
+        let uuid = PvUuid(LvmUuid::from_raw(&raw).expect("a UUID"));
+        let size = Bytes::of_len(DISK_SIZE);
+        let label = Label::of_member(uuid, size, Bytes::new(DATA_START), vec![AREA], Vec::new());
+        disk[512..1024].copy_from_slice(&label.encode().expect("it fits"));
+        disk.into()
+    })
+}
+
+/// Whole disks: [`small_disks`], and patches of {disk: 1, offset: 3, length: 1, bytes}. Everything
+/// that only looks is done with them.
 pub fn image(base: &[DiskImage; 2], data: &[u8]) {
     let mut disks = base.clone();
     let mut rest = data;
     while let [disk, a, b, c, len, tail @ ..] = rest {
         let offset = usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c);
         let (patch, behind) = tail.split_at((*len as usize).min(tail.len()));
-        let _ = disks[usize::from(disk % 2)].write(offset % (1 << 17), patch);
+        let _ = disks[usize::from(disk % 2)].write(offset % DISK_SIZE, patch);
         rest = behind;
     }
     let mut host =

@@ -1,9 +1,9 @@
 //! Reading metadata areas: header, the texts it points to, and the ring.
 
 use crate::discover::TextStore;
-use crate::discover::texts::Keep;
+use crate::discover::texts::Pieces;
 use crate::host::{DeviceInfo, HostError, ReadHost};
-use crate::ids::{DeviceName, ForeignText};
+use crate::ids::{DeviceName, Digest, ForeignText};
 use crate::model::device::{
     AreaHeader, DiskArea, HeaderDamage, MetadataArea, RingContent, RingText, Slot, SlotText, Slots,
     TextDamage,
@@ -116,44 +116,51 @@ impl AreaReader<'_> {
         }
     }
 
-    fn slot_text(&mut self, slot: &Slot) -> Result<crate::ids::Digest, TextDamage> {
+    fn slot_text(&mut self, slot: &Slot) -> Result<Digest, TextDamage> {
         let range = RingRange::new(slot.offset, slot.size, self.area.size)
             .filter(|_| slot.size <= TEXT_SIZE_MAX)
             .ok_or(TextDamage::OutOfArea)?;
         let first = self.read(range.first.start, range.first.end)?;
         let second = self.read(range.second().start, range.second().end)?;
         let text = checked_text(&first, &second, slot)?;
-        self.store.add(text, Keep::Vg)
+        self.store.add(text)
     }
 
     fn ring(&mut self) -> Vec<RingText> {
         let Ok(bytes) = self.read(0, self.area.size.get()) else {
             return Vec::new();
         };
-        candidates(&bytes).iter().map(|found| self.candidate(&bytes, found)).collect()
+        let found = candidates(&bytes);
+        let pieces: Vec<Pieces<'_>> =
+            found.iter().map(|f| f.range.slices(&bytes).unwrap_or((&[], &[]))).collect();
+        let keys = self.store.add_all(&pieces);
+        found
+            .iter()
+            .zip(&pieces)
+            .zip(keys)
+            .map(|((f, text), key)| ring_text(f, text, key))
+            .collect()
     }
+}
 
-    fn candidate(&mut self, area: &[u8], found: &Candidate) -> RingText {
-        let (first, second) = found.range.slices(area).unwrap_or((&[], &[]));
-        let len = Bytes::of_len(first.len() + second.len());
-        let text = if len > TEXT_SIZE_MAX {
-            Err(TextDamage::Text(format!("longer than {TEXT_SIZE_MAX}")))
-        } else {
-            self.store.add([first, second].concat(), Keep::TextOnly)
-        };
-        let text = match text {
-            Ok(key) => RingContent::Whole(key),
-            Err(why) => {
-                let (vg_name, seqno) = opening_of(first);
-                RingContent::Cut { vg_name, seqno, why }
-            }
-        };
-        RingText {
-            offset: Bytes::new(found.range.first.start),
-            size: if found.has_end { len.saturating_add(Bytes::new(1)) } else { len },
-            wrapped: found.range.wrapped > 0,
-            text,
+fn ring_text(
+    found: &Candidate,
+    (first, second): &Pieces<'_>,
+    key: Result<Digest, TextDamage>,
+) -> RingText {
+    let len = Bytes::of_len(first.len() + second.len());
+    let text = match key {
+        Ok(key) => RingContent::Whole(key),
+        Err(why) => {
+            let (vg_name, seqno) = opening_of(first);
+            RingContent::Cut { vg_name, seqno, why }
         }
+    };
+    RingText {
+        offset: Bytes::new(found.range.first.start),
+        size: if found.has_end { len.saturating_add(Bytes::new(1)) } else { len },
+        wrapped: found.range.wrapped > 0,
+        text,
     }
 }
 

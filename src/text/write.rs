@@ -5,6 +5,8 @@
 //! and of what begins a new thought; the rules here reproduce every text of LVM 2.03.16 byte for
 //! byte (`tests/it/text.rs`).
 
+use memchr::memchr2;
+
 use crate::ids::ForeignText;
 use crate::text::tree::{Body, Entry, Section, Value};
 
@@ -160,7 +162,9 @@ fn long_list(key: &[u8]) -> Option<usize> {
 }
 
 fn write_key(out: &mut Vec<u8>, key: &[u8]) {
-    let is_plain = |b: &u8| b.is_ascii_graphic() && !b"#={}\"'[],/".contains(b);
+    // Keys are the bulk of a text, and nearly all of them are words.
+    let is_word = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
+    let is_plain = |b: &u8| is_word(b) || (b.is_ascii_graphic() && !b"#={}\"'[],/".contains(b));
     if !key.is_empty() && key.iter().all(is_plain) {
         out.extend_from_slice(key);
     } else {
@@ -216,11 +220,16 @@ fn write_value(out: &mut Vec<u8>, value: &Value<'_>) {
 
 fn write_quoted(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
-    for byte in text {
-        if matches!(byte, b'"' | b'\\') {
-            out.push(b'\\');
-        }
-        out.push(*byte);
+    let mut rest = text;
+    while let Some((before, escaped)) =
+        memchr2(b'"', b'\\', rest).and_then(|at| rest.split_at_checked(at))
+    {
+        out.extend_from_slice(before);
+        out.push(b'\\');
+        let (escaped, behind) = escaped.split_at_checked(1).unwrap_or((escaped, &[]));
+        out.extend_from_slice(escaped);
+        rest = behind;
     }
+    out.extend_from_slice(rest);
     out.push(b'"');
 }

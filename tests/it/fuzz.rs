@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lvmend::host::RunStore;
-use lvmend::host::fake::DiskImage;
+use lvmend::host::fake::Schedule;
 
 use crate::support::fixture::Fixture;
 use crate::support::world::{World, plan};
@@ -208,9 +208,10 @@ fn sealed_plans() {
 
 #[test]
 fn images() {
-    let disks = Fixture::new("wrapped-ring").disks();
-    let base: Vec<DiskImage> = disks.into_iter().map(|(_, disk)| disk.into()).collect();
-    let base: [DiskImage; 2] = base.try_into().unwrap();
+    let base = bodies::small_disks();
+    let names = ["a".to_owned(), "b".to_owned()];
+    let world = World::with(names.into_iter().zip(base.clone()).collect(), &Schedule::quiet());
+    assert_eq!(lvmend::fault::find(&world.look()), [], "the base is sound");
     let patch = |disk: u8, at: u32, bytes: &[u8]| {
         let at = at.to_be_bytes();
         let head = [disk, at[1], at[2], at[3], u8::try_from(bytes.len()).unwrap()];
@@ -223,5 +224,5 @@ fn images() {
         [patch(0, 4096, &[0; 64]), patch(1, 512 + 64, b"x"), patch(0, 8192, b"seqno = 99")]
             .concat(),
     ];
-    smoke("image", &seeds, 100, |data| bodies::image(&base, data));
+    smoke("image", &seeds, 1_000, |data| bodies::image(&base, data));
 }
