@@ -65,7 +65,17 @@ impl Scope {
 
 /// Takes the inventory of this world.
 pub fn take(host: &dyn ReadHost, scope: &Scope) -> Inventory {
-    let mut store = TextStore::default();
+    take_knowing(host, scope, None)
+}
+
+/// Takes the inventory again: every byte is read anew, but a text that stands as it stood in
+/// `known` need not be understood again.
+pub fn take_again(host: &dyn ReadHost, scope: &Scope, known: &Inventory) -> Inventory {
+    take_knowing(host, scope, Some(known))
+}
+
+fn take_knowing(host: &dyn ReadHost, scope: &Scope, known: Option<&Inventory>) -> Inventory {
+    let mut store = TextStore::knowing(known);
     let mut devices: Vec<Device> =
         host.devices().into_iter().map(|info| look_at(host, info, &mut store)).collect();
     placement::mark_within_data(&mut devices, &store);

@@ -193,6 +193,10 @@ pub fn sealed_plan(data: &[u8]) {
 
 const SOUND: &str = "version: 1\nname: fuzz\nvolume_group: {name: vg, metadata: {state: sound}}\nphysical_volumes: {'*': {state: attached}}\n";
 
+thread_local! {
+    static PLAN: plan::Plan = plan::load(SOUND.as_bytes()).expect("a plan");
+}
+
 const PV_UUIDS: [&str; 2] =
     ["APo6mUYLhhAaEtZBerWWEKd4AtHxeRUP", "yVLen1E8uKSS4wlNqXuha2aYKsB3wgtT"];
 const AREA: DiskArea = DiskArea { offset: Bytes::new(4096), size: Bytes::new(28_672) };
@@ -278,7 +282,6 @@ pub fn image(base: &[DiskImage; 2], data: &[u8]) {
     let found = report::inspect::gather(&inventory, None, &faults);
     let shown = report::inspect::text(&found, report::inspect::Show::All);
     assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "a control character");
-    let plan = plan::load(SOUND.as_bytes()).expect("a plan");
     let signature = Signature {
         program: "fuzz".to_owned(),
         node: "n".into(),
@@ -286,5 +289,7 @@ pub fn image(base: &[DiskImage; 2], data: &[u8]) {
         time: 0,
         time_shown: String::new(),
     };
-    let _ = work_out(&plan, &inventory, &signature);
+    PLAN.with(|plan| {
+        let _ = work_out(plan, &inventory, &signature);
+    });
 }

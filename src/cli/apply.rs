@@ -38,7 +38,7 @@ fn try_apply(args: &Args, apply: &Apply, output: &mut Output) -> Result<Exit, Ex
     let wanted = read_wanted(apply, output)?;
     // First a look that cannot change anything: most runs of configuration management end here.
     let host = open(args, output)?;
-    let (planned, inventory) = plan_on(args, apply, &wanted, &host, output)?;
+    let (planned, inventory) = plan_on(args, apply, &wanted, &host, None, output)?;
     if planned.graph.is_empty() {
         let found = report::gather(&wanted.plan, &planned, &inventory);
         output.either(&found, || report::text(&wanted.plan, &found));
@@ -58,7 +58,7 @@ fn try_apply(args: &Args, apply: &Apply, output: &mut Output) -> Result<Exit, Ex
     if let Some(exit) = unfinished_run(&store, planned.vg, output) {
         return Err(exit);
     }
-    let (planned, inventory) = plan_on(args, apply, &wanted, &host, output)?;
+    let (planned, inventory) = plan_on(args, apply, &wanted, &host, Some(&inventory), output)?;
     refuse_stale(&shown, &planned.fingerprint(&wanted.plan), output)?;
     let signature = signature(&host);
     let review = report::text(&wanted.plan, &report::gather(&wanted.plan, &planned, &inventory));
@@ -102,9 +102,14 @@ fn plan_on(
     apply: &Apply,
     wanted: &Wanted,
     host: &dyn ReadHost,
+    known: Option<&Inventory>,
     output: &mut Output,
 ) -> Result<(Planned, Inventory), Exit> {
-    let inventory = discover::take(host, &scope_for(args, &wanted.plan));
+    let scope = scope_for(args, &wanted.plan);
+    let inventory = match known {
+        Some(known) => discover::take_again(host, &scope, known),
+        None => discover::take(host, &scope),
+    };
     let signature: Signature = signature(host);
     let planned = work_out(&wanted.plan, &inventory, &signature).map_err(|problems| {
         let name = apply.plan.to_string_lossy();

@@ -84,14 +84,14 @@ fn disbelieve(ring: &mut [RingText], slot: &Slot, found: &SlotText, store: &Text
     }
 }
 
-struct AreaReader<'a> {
+struct AreaReader<'a, 'k> {
     host: &'a dyn ReadHost,
     device: &'a DeviceName,
     area: DiskArea,
-    store: &'a mut TextStore,
+    store: &'a mut TextStore<'k>,
 }
 
-impl AreaReader<'_> {
+impl AreaReader<'_, '_> {
     fn read(&self, start: u64, end: u64) -> Result<Vec<u8>, TextDamage> {
         let offset =
             self.area.offset.checked_add(Bytes::new(start)).ok_or(TextDamage::OutOfArea)?;

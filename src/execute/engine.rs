@@ -145,13 +145,13 @@ impl Run<'_, '_> {
     /// A short look at the world, with the history that is known from before.
     pub fn observe(&self) -> Inventory {
         let scope = Scope { depth: Depth::Current, ..self.engine.scope.clone() };
-        discover::take(self.engine.host, &scope)
+        discover::take_again(self.engine.host, &scope, &self.world)
     }
 
     /// A long look.
     pub fn look_closely(&mut self) {
         let scope = Scope { depth: Depth::History, ..self.engine.scope.clone() };
-        self.world = discover::take(self.engine.host, &scope);
+        self.world = discover::take_again(self.engine.host, &scope, &self.world);
     }
 
     pub fn tell(&mut self, event: Event) {
