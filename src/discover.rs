@@ -103,6 +103,7 @@ fn take_knowing(host: &dyn ReadHost, scope: &Scope, known: Option<&Inventory>) -
         bad_files,
         texts: BTreeMap::new(),
         raid_metas: BTreeMap::new(),
+        live: host.live(known.and_then(|known| known.live.as_deref())).map(Arc::new),
     };
     let vgs = store.hand_over_texts(&mut inventory.texts);
     for (uuid, texts) in found {
@@ -123,8 +124,8 @@ fn look_at(host: &dyn ReadHost, info: DeviceInfo, store: &mut TextStore) -> Devi
         .unwrap_or_else(|error| Content::Unreadable(error.in_full().into()));
     // What looks like entries in front of a sound label is no table: LVM takes no device with one.
     let cut_off = if content == Content::PartitionTable { info.cut_off } else { Vec::new() };
-    let DeviceInfo { name, size, read_only, .. } = info;
-    Device { name, size, read_only, content, signatures, cut_off }
+    let DeviceInfo { name, number, links, size, read_only, .. } = info;
+    Device { name, number, links, size, read_only, content, signatures, cut_off }
 }
 
 fn content_of(

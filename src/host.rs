@@ -14,6 +14,7 @@ pub mod storage;
 use crate::ids::{DeviceName, Digest, ForeignText};
 use crate::model::device::CutOff;
 use crate::model::inventory::{Realm, Space};
+use crate::model::live::{DevNumber, Live};
 use crate::operation::act::{Act, CopyFile};
 use crate::units::Bytes;
 
@@ -24,6 +25,10 @@ pub use error::HostError;
 pub struct DeviceInfo {
     /// What it is called.
     pub name: DeviceName,
+    /// Its number, on a running machine.
+    pub number: Option<DevNumber>,
+    /// Symbolic links that lead to it, on a running machine.
+    pub links: Vec<String>,
     /// Where it is found again, whatever the current directory: for images an absolute path.
     pub place: String,
     /// How large it is.
@@ -95,6 +100,12 @@ pub trait ReadHost {
 
     /// Who and where we are.
     fn machine(&self) -> Machine;
+
+    /// Kernel, LVM2 and users, on a running machine. What does not change while a program runs,
+    /// such as LVM2's configuration, is taken from `known` when that is given.
+    fn live(&self, _known: Option<&Live>) -> Option<Live> {
+        None
+    }
 }
 
 /// What came of an act.

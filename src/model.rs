@@ -13,6 +13,7 @@ pub mod flags;
 pub mod inventory;
 pub mod legs;
 pub mod lineage;
+pub mod live;
 pub mod mapping;
 pub mod parts;
 pub mod segment;

@@ -13,7 +13,6 @@ use lvmend::host::image::{Clock, ImageFile, ImageHost};
 use lvmend::ids::{DeviceName, Digest, LvmUuid, PvUuid};
 use lvmend::model::device::{DiskArea, Slot, Slots};
 use lvmend::model::extent_map::ExtentMap;
-use lvmend::model::inventory::Realm;
 use lvmend::ondisk::area_header::{encode_area_header, parse_area_header};
 use lvmend::ondisk::label::{Label, LabelSector, parse_label};
 use lvmend::ondisk::ring::{RingRange, candidates, checked_text, next_position};
@@ -185,9 +184,9 @@ pub fn plan(data: &[u8]) {
 
 /// A sealed plan. What is taken is as it was sealed.
 pub fn sealed_plan(data: &[u8]) {
-    if let Ok(sealed) = SealedPlan::read(data, Realm::Images) {
+    if let Ok(sealed) = SealedPlan::read(data) {
         let written = serde_json::to_vec(&sealed).expect("it can be written");
-        assert_eq!(SealedPlan::read(&written, Realm::Images).expect("and read"), sealed);
+        assert_eq!(SealedPlan::read(&written).expect("and read"), sealed);
     }
 }
 

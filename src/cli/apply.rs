@@ -14,7 +14,7 @@ use crate::execute::{self, Engine};
 use crate::host::image;
 use crate::host::state::{Missing, StateDirectory, Volatile};
 use crate::host::{ReadHost, RunStore};
-use crate::model::inventory::{Inventory, Realm};
+use crate::model::inventory::Inventory;
 use crate::operation::Signature;
 use crate::plan::{self, Plan};
 use crate::report::plan as report;
@@ -87,7 +87,7 @@ fn read_wanted(apply: &Apply, output: &mut Output) -> Result<Wanted, Exit> {
     if !is_json {
         return Ok(Wanted { plan: load(&apply.plan, output)?, sealed: None });
     }
-    let sealed = SealedPlan::read(&bytes, Realm::Images)
+    let sealed = SealedPlan::read(&bytes)
         .map_err(|error| output.error(Exit::InvalidPlan, &error.to_string(), None))?;
     let plan = plan::load(sealed.source.as_bytes()).map_err(|problems| {
         let name = format!("{} (sealed)", apply.plan.to_string_lossy());

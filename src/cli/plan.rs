@@ -12,7 +12,6 @@ use crate::cli::world::{open, scope_for, signature};
 use crate::discover;
 use crate::host::files::{read_file, write_own_kind};
 use crate::ids::ForeignText;
-use crate::model::inventory::Realm;
 use crate::plan::problem::Problem;
 use crate::plan::{self, Plan};
 use crate::report::{graph, json, plan as report, problem, schemas};
@@ -115,7 +114,7 @@ pub fn show(show: &PlanFile, output: &mut Output) -> Exit {
         Ok(bytes) => bytes,
         Err(exit) => return exit,
     };
-    match SealedPlan::read(&bytes, Realm::Images) {
+    match SealedPlan::read(&bytes) {
         Ok(sealed) => {
             output.either(&sealed, || {
                 let head = format!(

@@ -20,7 +20,6 @@ use crate::host::image::{self, ImageFile};
 use crate::host::state::{Missing, StateDirectory};
 use crate::host::{HostError, Progress, ReadHost, RunStore};
 use crate::ids::VgUuid;
-use crate::model::inventory::Realm;
 use crate::plan;
 use crate::report::run::{self as report, Condition, ListedRun};
 use crate::simulate::sealed::SealedPlan;
@@ -123,7 +122,7 @@ pub fn prune(args: &Args, prune: &Prune, output: &mut Output) -> Exit {
 /// plan can tell that it is not.
 fn may_be_of(store: &StateDirectory, listed: &ListedRun, vg: VgUuid) -> bool {
     let sealed = store.get(&listed.run, "sealed.json").ok();
-    let sealed = sealed.and_then(|bytes| SealedPlan::read(&bytes, Realm::Images).ok());
+    let sealed = sealed.and_then(|bytes| SealedPlan::read(&bytes).ok());
     sealed.is_none_or(|sealed| sealed.vg == vg)
 }
 
@@ -240,7 +239,7 @@ fn try_take_up(args: &Args, run: &str, output: &mut Output, way: Way) -> Result<
     let begun = RunState::of(&journal)
         .map_err(|error| output.error(Exit::Incomplete, &error.to_string(), None))?;
     let sealed = store.get(run, "sealed.json").map_err(|error| failed(error, output))?;
-    let sealed = SealedPlan::read(&sealed, begun.started.realm)
+    let sealed = SealedPlan::read(&sealed)
         .map_err(|error| output.error(Exit::Incomplete, &error.to_string(), None))?;
     let plan = plan::load(sealed.source.as_bytes())
         .map_err(|_| output.error(Exit::Incomplete, "its plan cannot be read any more", None))?;

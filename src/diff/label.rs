@@ -56,7 +56,7 @@ fn left_vg(context: &Context<'_>, pv: PvUuid) -> Refusal {
 fn check_named_device(context: &Context<'_>, pv: &Pv, named: Option<&str>, diff: &mut Diff) {
     let Some(named) = named else { return };
     let devices = context.inventory.devices_of(pv.uuid);
-    if let Some(device) = devices.iter().find(|device| !device.name.is_written(named)) {
+    if let Some(device) = devices.iter().find(|device| !device.is_written(named)) {
         let why = format!("the plan says it is {named}, but its label is on {}", device.name);
         diff.refusals.push(Refusal::new(RefusalCode::WrongDevice, object(pv.uuid), why));
     }
@@ -155,7 +155,7 @@ fn named_candidate<'a>(
     named: &str,
 ) -> Result<Candidate<'a>, Refusal> {
     let wrong = |why: String| Refusal::new(RefusalCode::WrongDevice, object(pv.uuid), why);
-    let device = context.inventory.devices.iter().find(|d| d.name.is_written(named));
+    let device = context.inventory.devices.iter().find(|d| d.is_written(named));
     let device = device.ok_or_else(|| wrong(format!("there is no device {named}")))?;
     match &device.content {
         Content::LostLabel(lost) => Ok(Candidate { device, lost: Some(lost) }),

@@ -41,7 +41,7 @@ fn load<'e, 'a>(
     if Digest::of(&bytes) != state.started.sealed {
         return Err(not_possible(name, "has another sealed plan beside it than it began with"));
     }
-    let sealed = SealedPlan::read(&bytes, state.started.realm)
+    let sealed = SealedPlan::read(&bytes)
         .map_err(|error| not_possible(name, format!("cannot be read: {error}")))?;
     if journal.torn {
         engine.store.cut_journal(name, journal.len)?;

@@ -150,6 +150,8 @@ impl<S: Storage> ReadHost for ImageHost<S> {
         for image in &self.images {
             devices.push(DeviceInfo {
                 name: image.name.clone(),
+                number: None,
+                links: Vec::new(),
                 place: image.place.clone(),
                 size: image.storage.size(),
                 read_only: image.read_only,
@@ -158,6 +160,8 @@ impl<S: Storage> ReadHost for ImageHost<S> {
             });
             devices.extend(image.partitions.iter().map(|partition| DeviceInfo {
                 name: image.name.partition(partition.number),
+                number: None,
+                links: Vec::new(),
                 place: image.place.clone(),
                 size: partition.size,
                 read_only: image.read_only,

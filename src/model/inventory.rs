@@ -9,6 +9,7 @@ use crate::ids::{DeviceName, Digest, ForeignText, LvName, LvUuid, PvUuid, VgName
 use crate::model::choice::{Copy, Standing};
 use crate::model::device::Device;
 use crate::model::legs::RaidMeta;
+use crate::model::live::Live;
 use crate::model::timeline::{MetadataText, Timeline};
 use crate::model::vg::Vg;
 use crate::units::{Bytes, Sectors};
@@ -19,6 +20,8 @@ use crate::units::{Bytes, Sectors};
 pub enum Realm {
     /// Disk images: lvmend reads and writes metadata itself, no kernel is involved.
     Images,
+    /// A running machine: what is written goes through LVM2's own commands.
+    Live,
 }
 
 /// Everything observed in one go.
@@ -38,6 +41,8 @@ pub struct Inventory {
     pub targets: BTreeMap<String, TargetFile>,
     /// Files named by the plan or found in backup and archive directories that are no metadata.
     pub bad_files: Vec<BadFile>,
+    /// Kernel, LVM2 and users, on a running machine.
+    pub live: Option<Arc<Live>>,
 }
 
 /// What stands at a path that a task is to write.

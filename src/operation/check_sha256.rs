@@ -46,13 +46,13 @@ impl Contract for CheckSha256 {
 
     fn risk(&self, realm: Realm) -> Risk {
         match realm {
-            Realm::Images => Risk::ReadOnly,
+            Realm::Images | Realm::Live => Risk::ReadOnly,
         }
     }
 
     fn undo(&self, realm: Realm) -> &'static str {
         match realm {
-            Realm::Images => "none needed: it only reads",
+            Realm::Images | Realm::Live => "none needed: it only reads",
         }
     }
 

@@ -37,6 +37,9 @@ use crate::units::Bytes;
 /// use up all numbers.
 const SEQNO_TRUST: u32 = 1 << 20;
 
+/// How a commit on images is undone.
+pub const UNDO_ON_IMAGES: &str = "area headers, then texts, are put back byte by byte";
+
 /// What is committed.
 pub struct Change<'a> {
     /// The VG.

@@ -16,6 +16,9 @@ use crate::operation::commit;
 use crate::operation::{Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit};
 use crate::plan::hazard::Hazard;
 
+const UNDO_LIVE: &str = "none: LVM2 has no command that damages an area again; nothing is lost by \
+                         its being whole";
+
 /// Writes metadata areas that are damaged, empty or do not agree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitMetadata {
@@ -104,12 +107,14 @@ impl Contract for CommitMetadata {
     fn risk(&self, realm: Realm) -> Risk {
         match realm {
             Realm::Images => Risk::Reversible,
+            Realm::Live => Risk::OneWay,
         }
     }
 
     fn undo(&self, realm: Realm) -> &'static str {
         match realm {
-            Realm::Images => "area headers, then texts, are put back byte by byte",
+            Realm::Images => commit::UNDO_ON_IMAGES,
+            Realm::Live => UNDO_LIVE,
         }
     }
 

@@ -59,13 +59,13 @@ impl Contract for CopyLv {
 
     fn risk(&self, realm: Realm) -> Risk {
         match realm {
-            Realm::Images => Risk::ReadOnly,
+            Realm::Images | Realm::Live => Risk::ReadOnly,
         }
     }
 
     fn undo(&self, realm: Realm) -> &'static str {
         match realm {
-            Realm::Images => "none needed: the copy is a new file and stays",
+            Realm::Images | Realm::Live => "none needed: the copy is a new file and stays",
         }
     }
 

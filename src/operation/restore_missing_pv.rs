@@ -15,6 +15,9 @@ use crate::operation::{Contract, Lowered, Probe, Resource, Risk, Signature, Touc
 use crate::plan::hazard::Hazard;
 use crate::text::edit::clear_missing;
 
+const UNDO_LIVE: &str = "none: LVM2 has no command that marks a PV MISSING which is there; \
+                         nothing is lost by the mark being gone";
+
 /// Takes the MISSING mark off a PV.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreMissingPv {
@@ -65,12 +68,14 @@ impl Contract for RestoreMissingPv {
     fn risk(&self, realm: Realm) -> Risk {
         match realm {
             Realm::Images => Risk::Reversible,
+            Realm::Live => Risk::OneWay,
         }
     }
 
     fn undo(&self, realm: Realm) -> &'static str {
         match realm {
-            Realm::Images => "area headers, then texts, are put back byte by byte",
+            Realm::Images => commit::UNDO_ON_IMAGES,
+            Realm::Live => UNDO_LIVE,
         }
     }
 

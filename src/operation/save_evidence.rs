@@ -100,13 +100,13 @@ impl Contract for SaveEvidence {
 
     fn risk(&self, realm: Realm) -> crate::operation::Risk {
         match realm {
-            Realm::Images => crate::operation::Risk::ReadOnly,
+            Realm::Images | Realm::Live => crate::operation::Risk::ReadOnly,
         }
     }
 
     fn undo(&self, realm: Realm) -> &'static str {
         match realm {
-            Realm::Images => "none needed: it writes to the state directory only",
+            Realm::Images | Realm::Live => "none needed: it writes to the state directory only",
         }
     }
 

@@ -138,13 +138,17 @@ impl Contract for SpliceLv {
 
     fn risk(&self, realm: Realm) -> Risk {
         match realm {
-            Realm::Images => Risk::Reversible,
+            Realm::Images | Realm::Live => Risk::Reversible,
         }
     }
 
     fn undo(&self, realm: Realm) -> &'static str {
         match realm {
-            Realm::Images => "area headers, then texts, are put back byte by byte",
+            Realm::Images => commit::UNDO_ON_IMAGES,
+            Realm::Live => {
+                "the LV is taken out of the text again, under a higher seqno; what others changed \
+                 since stays"
+            }
         }
     }
 

@@ -93,12 +93,17 @@ impl Contract for WritePvLabel {
     fn risk(&self, realm: Realm) -> Risk {
         match realm {
             Realm::Images => Risk::Reversible,
+            Realm::Live => Risk::OneWay,
         }
     }
 
     fn undo(&self, realm: Realm) -> &'static str {
         match realm {
             Realm::Images => "the label sector is put back byte by byte",
+            Realm::Live => {
+                "none: what stood there is in the evidence, but a PV that LVM2 may be using by \
+                 then is not taken away from it"
+            }
         }
     }
 

@@ -87,6 +87,7 @@ impl Planned {
             name: plan.document.name.clone(),
             vg: self.vg,
             vg_name: self.vg_name.clone(),
+            realm: self.realm,
             source: plan.source.clone(),
             graph: self.graph.clone(),
             fingerprint: self.fingerprint(plan),

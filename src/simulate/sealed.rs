@@ -31,6 +31,9 @@ pub struct SealedPlan {
     pub vg: VgUuid,
     /// What it is called.
     pub vg_name: VgName,
+    /// Where it takes place.
+    #[serde(default = "images")]
+    pub realm: Realm,
     /// The plan as it was written.
     pub source: String,
     /// What is to be done.
@@ -39,6 +42,11 @@ pub struct SealedPlan {
     pub fingerprint: Fingerprint,
     /// The plan's report, as it was printed for review.
     pub review: String,
+}
+
+/// Where plans take place that do not say it: they are older than running machines.
+const fn images() -> Realm {
+    Realm::Images
 }
 
 /// Says that a file is a sealed plan.
@@ -105,7 +113,7 @@ impl SealedPlan {
     ///
     /// # Errors
     /// [`ReadSealedError`].
-    pub fn read(bytes: &[u8], realm: Realm) -> Result<Self, ReadSealedError> {
+    pub fn read(bytes: &[u8]) -> Result<Self, ReadSealedError> {
         let format = |error: serde_json::Error| ReadSealedError::Format(error.to_string());
         let value: serde_json::Value = serde_json::from_slice(bytes).map_err(format)?;
         match value.get("format_version").and_then(serde_json::Value::as_u64) {
@@ -116,7 +124,7 @@ impl SealedPlan {
             }
         }
         let sealed: Self = serde_json::from_value(value).map_err(format)?;
-        let fingerprint = Fingerprint::of(&sealed.source, &sealed.graph, realm);
+        let fingerprint = Fingerprint::of(&sealed.source, &sealed.graph, sealed.realm);
         if fingerprint.source != sealed.fingerprint.source {
             return Err(ReadSealedError::Tampered("its plan is not the one that was sealed"));
         }

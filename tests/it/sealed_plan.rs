@@ -1,6 +1,5 @@
 //! Sealed plans: what is reviewed is what is applied, or nothing is.
 
-use lvmend::model::inventory::Realm;
 use lvmend::simulate::sealed::{ReadSealedError, SealedPlan};
 
 use crate::support::program::Desk;
@@ -47,18 +46,18 @@ fn a_sealed_plan_that_was_changed_is_refused() {
     let plan = plan(RECOVER);
     let sealed = world.plan(&plan).seal(&plan, "lvmend test", "review".to_owned());
     let json = serde_json::to_string(&sealed).unwrap();
-    assert!(SealedPlan::read(json.as_bytes(), Realm::Images).is_ok());
+    assert!(SealedPlan::read(json.as_bytes()).is_ok());
     for (from, to) in [("\"precious\"", "\"previous\""), ("state: present", "state: present ")] {
         let changed = json.replacen(from, to, 1);
         assert!(changed != json);
-        let read = SealedPlan::read(changed.as_bytes(), Realm::Images);
+        let read = SealedPlan::read(changed.as_bytes());
         assert!(matches!(read, Err(ReadSealedError::Tampered(_))), "{from}: {read:?}");
     }
     let newer = json.replacen("\"format_version\":1", "\"format_version\":2", 1);
-    let read = SealedPlan::read(newer.as_bytes(), Realm::Images);
+    let read = SealedPlan::read(newer.as_bytes());
     assert!(matches!(read, Err(ReadSealedError::Version(2))));
     for bytes in [&b""[..], b"{}", b"[]", b"{\"format_version\":1}", b"\xff"] {
-        assert!(SealedPlan::read(bytes, Realm::Images).is_err());
+        assert!(SealedPlan::read(bytes).is_err());
     }
 }
 

@@ -1,0 +1,119 @@
+//! What a running machine has beside its disks: a kernel with device-mapper tables, LVM2 with its
+//! configuration, and people and programs that use volumes.
+
+mod lvm_setup;
+mod mapped;
+mod uses;
+
+use std::collections::BTreeMap;
+
+use crate::ids::{DeviceName, ForeignText, LvUuid, VgUuid};
+
+pub use lvm_setup::{LeftOut, LvmSetup, LvmVersion};
+pub use mapped::{DevNumber, LvmLayer, MappedDevice, TargetLine};
+pub use uses::{Mount, Opener, Use};
+
+/// What only a running machine has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// How LVM2 is set up here.
+    pub lvm: LvmSetup,
+    /// Every device-mapper device, sorted by name.
+    pub mapped: Vec<MappedDevice>,
+    /// The kernel's block devices that can hold PVs or use others, sorted by number.
+    pub blocks: Vec<BlockNode>,
+    /// File systems mounted in any mount namespace, sorted by device and place.
+    pub mounts: Vec<Mount>,
+    /// Devices that are swapped to.
+    pub swaps: Vec<DevNumber>,
+    /// Processes that have a block device open, sorted by device and process.
+    pub openers: Vec<Opener>,
+    /// Release of the kernel, as `uname -r` prints it.
+    pub kernel: ForeignText,
+    /// Device-mapper targets that are loaded, with their versions.
+    pub targets: BTreeMap<String, (u32, u32, u32)>,
+    /// Version of thin-provisioning-tools, as `thin_check -V` prints it; none when not installed.
+    pub thin_tools: Option<ForeignText>,
+    /// Services running here that are known to act on volumes by themselves.
+    pub services: Vec<ForeignText>,
+    /// What could not be found out, for people.
+    pub unknown: Vec<String>,
+}
+
+/// A block device of the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockNode {
+    /// Its number.
+    pub number: DevNumber,
+    /// Its name in `/dev`.
+    pub name: DeviceName,
+    /// Symbolic links that lead to it (`/dev/disk/by-id/…`, `/dev/mapper/…`), sorted.
+    pub links: Vec<String>,
+    /// World wide identifier or serial number, when the kernel knows one.
+    pub identity: Option<ForeignText>,
+    /// Devices that lie upon it.
+    pub holders: Vec<DevNumber>,
+    /// Devices it lies upon.
+    pub slaves: Vec<DevNumber>,
+}
+
+impl Live {
+    /// The device-mapper device with this number.
+    pub fn mapped_by_number(&self, number: DevNumber) -> Option<&MappedDevice> {
+        self.mapped.iter().find(|mapped| mapped.number == number)
+    }
+
+    /// All device-mapper devices of this VG, hidden layers included.
+    pub fn mapped_of_vg(&self, vg: VgUuid) -> impl Iterator<Item = &MappedDevice> {
+        self.mapped.iter().filter(move |mapped| mapped.layer.as_ref().is_some_and(|l| l.vg == vg))
+    }
+
+    /// The device-mapper device that people know as this LV, when it is active.
+    pub fn top_of(&self, vg: VgUuid, lv: LvUuid) -> Option<&MappedDevice> {
+        let is_top =
+            |l: &LvmLayer| l.vg == vg && l.lv == lv && (l.suffix.is_empty() || l.suffix == "pool");
+        self.mapped.iter().find(|mapped| mapped.layer.as_ref().is_some_and(is_top))
+    }
+
+    /// Whether any device of this LV is there, layers included.
+    pub fn is_active(&self, vg: VgUuid, lv: LvUuid) -> bool {
+        let is_of = |layer: &LvmLayer| layer.vg == vg && layer.lv == lv;
+        self.mapped.iter().any(|mapped| mapped.layer.as_ref().is_some_and(is_of))
+    }
+
+    /// The kernel's node of a device, by any of its names.
+    pub fn node(&self, written: &str) -> Option<&BlockNode> {
+        let is_it = |node: &&BlockNode| {
+            node.name.is_written(written) || node.links.iter().any(|link| link == written)
+        };
+        self.blocks.iter().find(is_it)
+    }
+
+    /// The kernel's node with this number.
+    pub fn node_by_number(&self, number: DevNumber) -> Option<&BlockNode> {
+        self.blocks.iter().find(|node| node.number == number)
+    }
+
+    /// Everybody who uses this device directly: mounts, swap, devices upon it that are not of
+    /// `vg`, and processes that have it open.
+    pub fn uses_of(&self, number: DevNumber, vg: VgUuid) -> Vec<Use> {
+        let mounts = self.mounts.iter().filter(|mount| mount.device == number);
+        let mut uses: Vec<Use> = mounts.cloned().map(Use::Mount).collect();
+        if self.swaps.contains(&number) {
+            uses.push(Use::Swap);
+        }
+        let holders = self.node_by_number(number).map_or(&[][..], |node| &node.holders);
+        for holder in holders {
+            let mapped = self.mapped_by_number(*holder);
+            let is_ours = mapped.and_then(|m| m.layer.as_ref()).is_some_and(|l| l.vg == vg);
+            if !is_ours {
+                let name = mapped.map(|mapped| mapped.name.clone());
+                let node = || self.node_by_number(*holder).map(|n| n.name.to_string().into());
+                uses.push(Use::Device(name.or_else(node).unwrap_or_else(|| holder.shown())));
+            }
+        }
+        let openers = self.openers.iter().filter(|opener| opener.device == number);
+        uses.extend(openers.cloned().map(Use::Process));
+        uses
+    }
+}
