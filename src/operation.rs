@@ -8,10 +8,12 @@
 pub mod act;
 mod area_place;
 mod check_sha256;
+pub mod command;
 mod commit;
 mod commit_metadata;
 mod content;
 mod copy_lv;
+mod live_commit;
 mod restore_missing_pv;
 mod save_evidence;
 mod splice_lv;
@@ -274,6 +276,15 @@ pub trait Contract {
 
     /// Tells from the world whether it was applied, where its acts leave no trace of their own.
     fn probe(&self, now: &Inventory) -> Probe;
+
+    /// Works out how it is undone on a running machine, from what stands there now: what others
+    /// did since stays.
+    ///
+    /// # Errors
+    /// [`Unfit`], when there is no undo, or not any more.
+    fn lower_undo(&self, _: &Inventory, _: &Signature) -> Result<Lowered, Unfit> {
+        Err(Unfit::new("it has no undo"))
+    }
 
     /// What a crash may leave beside the devices: told from the run alone, since the world may by
     /// then be none that this operation could be done to.

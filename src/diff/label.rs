@@ -6,13 +6,10 @@ use crate::model::device::{Content, Device, DiskArea, LostLabel, MetadataArea, R
 use crate::model::signature::ForeignSignature;
 use crate::model::timeline::MetadataText;
 use crate::model::vg::Pv;
-use crate::ondisk::placement::{AREA_SIZE_MAX, overlap};
+use crate::ondisk::placement::{AREA_SIZE_MAX, AREA_START, overlap};
 use crate::plan::hazard::{Hazard, HazardKind};
 use crate::text::vg_of;
 use crate::units::{Bytes, Sectors};
-
-/// Where LVM puts the first metadata area of a PV it makes.
-const AREA_START: Bytes = Bytes::new(4096);
 
 /// Finds PVs without a label that the plan wants back.
 pub fn lost_labels(context: &Context<'_>, base: &Base, diff: &mut Diff) {

@@ -66,7 +66,12 @@ impl Checkpoint {
                     behind_sync = false;
                 }
                 Act::Sync(_) => behind_sync = true,
-                Act::Save(_) | Act::CopyToFile { .. } | Act::CompareContent { .. } => {}
+                Act::Save(_)
+                | Act::CopyToFile { .. }
+                | Act::CompareContent { .. }
+                | Act::Run(_)
+                | Act::WriteLocked(_)
+                | Act::CopyToDevice { .. } => {}
             }
         }
         Ok((!writes.is_empty()).then_some(Self { writes }))

@@ -267,6 +267,9 @@ impl<S: WritableStorage> WriteHost for ImageHost<S> {
                 }
             }
             Act::Save(_) => Err(ActError::Unsupported("evidence is saved by the run itself")),
+            Act::Run(_) | Act::WriteLocked(_) | Act::CopyToDevice { .. } => {
+                Err(ActError::Unsupported("an image has no kernel and no LVM2"))
+            }
         }
     }
 

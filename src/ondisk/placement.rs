@@ -7,6 +7,9 @@ use crate::model::device::{DiskArea, HeaderDamage};
 use crate::ondisk::label::LABEL_SECTORS;
 use crate::units::{Bytes, SECTOR_BYTES};
 
+/// Where LVM puts the first metadata area of a PV it makes.
+pub const AREA_START: Bytes = Bytes::new(4096);
+
 /// The largest metadata area taken seriously. LVM makes 1 MiB unless asked; a text of tens of
 /// thousands of LVs takes some 10 MiB, and a ring holds at least two.
 pub const AREA_SIZE_MAX: Bytes = Bytes::new(256 << 20);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{DeviceName, Digest, LvName, LvUuid, PvUuid, VgUuid};
 use crate::model::inventory::MANIFEST_SUFFIX;
 use crate::model::mapping::ContentMap;
+use crate::operation::command::{CommandLine, LockedWrite};
 use crate::units::Bytes;
 
 /// A stretch of a device.
@@ -113,6 +114,17 @@ impl CopyFile {
     }
 }
 
+/// An LV whose content is overwritten: its device, as it is checked right before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopyDevice {
+    /// The device-mapper device, as a path.
+    pub path: String,
+    /// Its UUID, as device-mapper has it.
+    pub dm_uuid: String,
+    /// How long it is at least.
+    pub size: Bytes,
+}
+
 /// One thing to be done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Act {
@@ -128,6 +140,18 @@ pub enum Act {
         content: Content,
         /// Where to.
         to: CopyFile,
+    },
+    /// Runs a program that writes. Its exit code counts for little: what is observed afterwards
+    /// tells what it did.
+    Run(CommandLine),
+    /// Writes metadata by a program of LVM2 under LVM's own locks, if nobody wrote since.
+    WriteLocked(LockedWrite),
+    /// Copies content over an LV that is at least as large; nothing behind it is written.
+    CopyToDevice {
+        /// What.
+        content: Content,
+        /// Where to.
+        to: CopyDevice,
     },
     /// Reads content and compares its digest.
     CompareContent {

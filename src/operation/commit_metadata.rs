@@ -8,12 +8,15 @@
 use serde::{Deserialize, Serialize};
 
 use crate::diff::{BaseVersion, UnsoundArea};
-use crate::ids::{Digest, PvUuid, VgName, VgUuid};
+use crate::ids::{DeviceName, Digest, PvUuid, VgName, VgUuid};
 use crate::model::choice::Standing;
+use crate::model::device::{AreaHeader, HeaderDamage, MetadataArea};
 use crate::model::inventory::{Inventory, Realm, VgOnDisk};
 use crate::model::timeline::MetadataText;
-use crate::operation::commit;
-use crate::operation::{Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit};
+use crate::operation::act::Act;
+use crate::operation::{
+    Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, commit, live_commit,
+};
 use crate::plan::hazard::Hazard;
 
 const UNDO_LIVE: &str = "none: LVM2 has no command that damages an area again; nothing is lost by \
@@ -48,6 +51,70 @@ impl CommitMetadata {
             }
         }
     }
+}
+
+impl CommitMetadata {
+    /// `pvck --repair` for the areas that LVM2 does not mend by itself, `vgck --updatemetadata` for
+    /// all others.
+    fn lower_live(
+        &self,
+        now: &Inventory,
+        built: commit::Built,
+        signature: &Signature,
+    ) -> Result<Lowered, Unfit> {
+        let vg = crate::text::vg_of(&built.text)
+            .map_err(|error| Unfit::new(format!("the metadata cannot be read: {error}")))?;
+        let base = self.base(now)?;
+        // Where no text counts, the new one is written as it is, everywhere.
+        let (text, everywhere) = match &self.base {
+            BaseVersion::Current => (base, false),
+            BaseVersion::Version { .. } => (&built.text, true),
+        };
+        let mut acts = Vec::new();
+        for pv in &vg.pvs {
+            for device in now.devices_of(pv.uuid) {
+                for (index, area) in device.areas().iter().enumerate() {
+                    let is_named =
+                        self.areas.iter().any(|named| (named.pv, named.area) == (pv.uuid, index));
+                    if !(everywhere && index == 0 || is_named && !is_mended_by_lvm(area)) {
+                        continue;
+                    }
+                    if index != 0 || live_commit::first_area(pv) != Some(area.place()) {
+                        return Err(no_command(&device.name, index));
+                    }
+                    acts.push(live_commit::repair_area(now, text, &device.name, signature)?);
+                }
+            }
+        }
+        acts.push(Act::Run(live_commit::update_areas(now, self.vg, &self.name)?));
+        let mut predicted = built.lowered.predicted;
+        if everywhere {
+            live_commit::count_up(&mut predicted, self.vg);
+        }
+        Ok(Lowered { acts, predicted })
+    }
+}
+
+/// Whether `vgck --updatemetadata` writes this area: of a header it knows magic, start and size
+/// again.
+///
+/// # Source
+/// LVM2 `lib/metadata/metadata.c`, `vg_write`: `BAD_MDA_INTERNAL | BAD_MDA_MAGIC | BAD_MDA_START`.
+fn is_mended_by_lvm(area: &MetadataArea) -> bool {
+    match &area.header {
+        AreaHeader::Good(_) => true,
+        AreaHeader::Damaged { damage, .. } => {
+            damage.iter().all(|d| matches!(d, HeaderDamage::Checksum | HeaderDamage::Version))
+        }
+    }
+}
+
+fn no_command(device: &DeviceName, index: usize) -> Unfit {
+    Unfit::new(format!(
+        "LVM2 has no command that writes area {index} of {device} again: `pvck --repair` knows only \
+         areas that begin at byte 4096 and reach to the data; lvmend itself can, on an image of the \
+         disk (`--image`)"
+    ))
 }
 
 /// A version is made to count where none does, or where two do. Once another one counts, what was
@@ -131,7 +198,11 @@ impl Contract for CommitMetadata {
             repair: &repair,
             description: "Written by lvmend: commit_metadata".to_owned(),
         };
-        commit::lower(now, &change, signature, |_, _| Ok(()), |_| false)
+        let built = commit::build(now, &change, signature, |_, _| Ok(()), |_| false)?;
+        match now.realm {
+            Realm::Images => Ok(built.lowered),
+            Realm::Live => self.lower_live(now, built, signature),
+        }
     }
 
     fn probe(&self, now: &Inventory) -> Probe {

@@ -8,10 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{Digest, LvName, PvUuid, VgName, VgUuid};
 use crate::model::compare::Difference;
+use crate::model::extent_map::ExtentMap;
 use crate::model::inventory::{Inventory, Realm};
-use crate::operation::commit;
+use crate::operation::act::Act;
+use crate::operation::command::{CommandLine, devices_of_vg, devices_option, lvm, lvm_of};
 use crate::operation::commit_metadata::current_text;
-use crate::operation::{Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit};
+use crate::operation::{
+    Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, commit, live_commit,
+};
 use crate::plan::hazard::Hazard;
 use crate::text::edit::clear_missing;
 
@@ -35,6 +39,27 @@ pub struct RestoreMissingPv {
     pub meanwhile: Vec<String>,
     /// Legs that nothing brings up to date.
     pub hazards: Vec<Hazard>,
+}
+
+impl RestoreMissingPv {
+    /// `vgextend --restoremissing`. LVM2 does not take a PV without extents for missing any more
+    /// once it is there, and lets the mark go at its next write.
+    fn command(&self, now: &Inventory) -> Result<CommandLine, Unfit> {
+        let vg = now.vgs.get(&self.vg).and_then(|on_disk| on_disk.current.as_deref());
+        let is_used = vg.is_some_and(|vg| !ExtentMap::of(vg).on(self.pv).is_empty());
+        if !is_used {
+            return live_commit::update_areas(now, self.vg, &self.name);
+        }
+        let setup = lvm_of(now)?;
+        let devices = now.devices_of(self.pv);
+        let [device] = devices.as_slice() else {
+            return Err(Unfit::new(format!("PV {} is on several devices", self.pv)));
+        };
+        let mut args = vec!["vgextend".to_owned(), "--restoremissing".to_owned()];
+        args.extend(devices_option(setup, &devices_of_vg(now, self.vg)));
+        args.extend([self.name.to_string(), device.name.path().to_owned()]);
+        Ok(lvm(setup, args))
+    }
 }
 
 impl Contract for RestoreMissingPv {
@@ -94,7 +119,15 @@ impl Contract for RestoreMissingPv {
             description: format!("Written by lvmend: restore_missing_pv {}", self.pv),
         };
         let is_it = |difference: &Difference| *difference == Difference::PvReturned { pv: self.pv };
-        commit::lower(now, &change, signature, |vg, _| clear_missing(vg, self.pv), is_it)
+        let lowered =
+            commit::lower(now, &change, signature, |vg, _| clear_missing(vg, self.pv), is_it)?;
+        match now.realm {
+            Realm::Images => Ok(lowered),
+            Realm::Live => {
+                let acts = vec![Act::Run(self.command(now)?)];
+                Ok(Lowered { acts, predicted: lowered.predicted })
+            }
+        }
     }
 
     fn probe(&self, now: &Inventory) -> Probe {

@@ -14,11 +14,13 @@ use crate::model::extent_map::{ExtentMap, ExtentRange};
 use crate::model::inventory::{Inventory, Realm};
 use crate::model::timeline::Version;
 use crate::model::vg::Vg;
-use crate::operation::commit;
+use crate::operation::command::live_of;
 use crate::operation::commit_metadata::current_text;
-use crate::operation::{Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit};
+use crate::operation::{
+    Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, commit, live_commit,
+};
 use crate::plan::hazard::Hazard;
-use crate::text::edit::EditError;
+use crate::text::edit::{EditError, remove_lv};
 use crate::text::frame::Frame;
 use crate::text::splice::{NewNames, graft};
 use crate::text::tree::Section;
@@ -168,13 +170,52 @@ impl Contract for SpliceLv {
         if let Some(vg) = current {
             self.check_claims(vg)?;
         }
-        commit::lower(
+        let built = commit::build(
             now,
             &change,
             signature,
             |into, vg| self.splice(into, vg, source),
             |difference| self.is_expected(difference),
-        )
+        )?;
+        match now.realm {
+            Realm::Images => Ok(built.lowered),
+            Realm::Live => live_commit::restore(now, built, signature),
+        }
+    }
+
+    fn lower_undo(&self, now: &Inventory, signature: &Signature) -> Result<Lowered, Unfit> {
+        let live = live_of(now)?;
+        let vg = now.vgs.get(&self.vg).and_then(|on_disk| on_disk.current.as_deref());
+        let lv = vg.and_then(|vg| vg.lv_by_uuid(self.lost.uuid));
+        if lv.is_none_or(|lv| lv.name != self.lost.as_name) {
+            let name = &self.lost.as_name;
+            return Err(Unfit::new(format!("LV {name} is not as it was put back any more")));
+        }
+        if live.is_active(self.vg, self.lost.uuid) {
+            let name = &self.lost.as_name;
+            return Err(Unfit::new(format!(
+                "LV {name} is active: somebody may have written to it"
+            )));
+        }
+        let change = commit::Change {
+            vg: self.vg,
+            base: current_text(now, self.vg)?,
+            repair: &[],
+            description: format!("Written by lvmend: splice_lv {} undone", self.lost.as_name),
+        };
+        let names = || self.lost.names.iter().map(|(_, new)| new);
+        let is_ours = |difference: &Difference| {
+            let Difference::LvRemoved { lv, .. } = difference else { return false };
+            names().any(|name| name == lv)
+        };
+        let built = commit::build(
+            now,
+            &change,
+            signature,
+            |vg, _| names().try_for_each(|name| remove_lv(vg, name)),
+            is_ours,
+        )?;
+        live_commit::restore(now, built, signature)
     }
 
     fn probe(&self, now: &Inventory) -> Probe {

@@ -10,9 +10,13 @@ use crate::diff::LostPv;
 use crate::ids::VgUuid;
 use crate::model::device::{Content, DiskArea, MetadataArea, PvOnDevice, SlotText};
 use crate::model::inventory::{Inventory, Realm};
+use crate::model::timeline::MetadataText;
 use crate::ondisk::label::Label;
+use crate::ondisk::placement::AREA_START;
 use crate::operation::act::{Act, Write, WriteOf};
-use crate::operation::{Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit};
+use crate::operation::{
+    Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, live_commit,
+};
 use crate::plan::hazard::Hazard;
 use crate::units::{Bytes, SECTOR_BYTES};
 
@@ -32,6 +36,44 @@ impl WritePvLabel {
             lost.data_start.bytes().ok_or_else(|| Unfit::new("data would begin past the end"))?;
         let bootloader = lost.bootloader.into_iter().collect();
         Ok(Label::of_member(lost.pv, lost.device_size, data_start, lost.areas.clone(), bootloader))
+    }
+
+    /// `pvck --repair` writes the label to sector 1, one metadata area from byte 4096 to the data,
+    /// and no boot loader's area. Any other layout is refused: the data would not be where it is.
+    fn check_layout(&self) -> Result<(), Unfit> {
+        let lost = &self.lost;
+        let refuse = |why: &str| {
+            Err(Unfit::new(format!(
+                "LVM2 has no command that writes this label again: {why}; lvmend itself can, on an \
+                 image of the disk (`--image`)"
+            )))
+        };
+        let end = lost.data_start.bytes();
+        let has_one = match lost.areas.as_slice() {
+            [area] => area.offset == AREA_START && area.end() == end,
+            _ => false,
+        };
+        match (has_one, lost.bootloader) {
+            (true, None) => Ok(()),
+            (_, Some(_)) => refuse("the PV has an area for a boot loader"),
+            (false, None) => refuse(
+                "its metadata areas are not one that begins at byte 4096 and ends at the data",
+            ),
+        }
+    }
+
+    /// The newest text that describes the PV as it is to be: `pvck` takes the layout from there.
+    fn text<'a>(&self, now: &'a Inventory) -> Result<&'a MetadataText, Unfit> {
+        let fits = |text: &MetadataText| {
+            let vg = crate::text::vg_of(text).ok();
+            let pv = vg.as_ref().and_then(|vg| vg.pv(self.lost.pv));
+            pv.is_some_and(|pv| pv.pe_start == self.lost.data_start)
+        };
+        let versions = now.vgs.get(&self.vg).map(|on_disk| on_disk.timeline.versions());
+        let mut newest = versions.into_iter().flatten().rev().map(|version| &version.text);
+        newest
+            .find(|text| fits(text))
+            .ok_or_else(|| Unfit::new("no version of the metadata describes this PV any more"))
     }
 
     fn on_device(&self, label: &Label, standing: &[MetadataArea]) -> PvOnDevice {
@@ -111,7 +153,7 @@ impl Contract for WritePvLabel {
         self.lost.hazards.clone()
     }
 
-    fn lower(&self, now: &Inventory, _: &Signature) -> Result<Lowered, Unfit> {
+    fn lower(&self, now: &Inventory, signature: &Signature) -> Result<Lowered, Unfit> {
         let lost = &self.lost;
         if !now.devices_of(lost.pv).is_empty() {
             return Err(Unfit::new(format!("PV {} has a label already", lost.pv)));
@@ -126,6 +168,9 @@ impl Contract for WritePvLabel {
             }
             Content::PartitionTable | Content::Unreadable(_) => return Err(gone()),
         };
+        if now.realm == Realm::Live {
+            self.check_layout()?;
+        }
         let label = self.label()?;
         let bytes = label.encode().ok_or_else(|| Unfit::new("the label does not fit a sector"))?;
         let mut predicted = now.clone();
@@ -140,7 +185,13 @@ impl Contract for WritePvLabel {
             bytes: bytes.to_vec(),
             of: WriteOf::Label,
         };
-        let acts = vec![Act::Write(write), Act::Sync(vec![lost.device.clone()])];
+        let acts = match now.realm {
+            Realm::Images => vec![Act::Write(write), Act::Sync(vec![lost.device.clone()])],
+            Realm::Live => {
+                let text = self.text(now)?;
+                vec![live_commit::repair_label(now, text, lost.pv, &lost.device, signature)?]
+            }
+        };
         Ok(Lowered { acts, predicted })
     }
 

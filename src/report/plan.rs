@@ -212,6 +212,15 @@ fn does(acts: &[Act]) -> Vec<String> {
                 let path = ForeignText::from(to.path.as_str());
                 lines.push(format!("reads {size} of LV {}, writes {path}", content.name));
             }
+            Act::CopyToDevice { content, to } => {
+                let size = content.map.len().bytes().unwrap_or(Bytes::ZERO);
+                let path = ForeignText::from(to.path.as_str());
+                lines.push(format!("reads {size} of LV {}, writes over {path}", content.name));
+            }
+            Act::Run(command) => lines.push(format!("runs {command}")),
+            Act::WriteLocked(write) => {
+                lines.push(format!("holding LVM's locks, runs {}", write.command));
+            }
             Act::CompareContent { content, .. } => {
                 let size = content.map.len().bytes().unwrap_or(Bytes::ZERO);
                 lines.push(format!("reads {size} of LV {}", content.name));

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::ids::{LvmUuid, PvUuid};
-use crate::text::tree::{Section, Value};
+use crate::ids::{LvName, LvmUuid, PvUuid};
+use crate::text::tree::{Entry, Section, Value};
 
 /// Why a change cannot be made to a text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +49,21 @@ fn pv_section<'s, 'a>(
     };
     let key = pvs.sections().find(|(_, s)| is_it(s)).map(|(key, _)| key.to_vec());
     key.and_then(|key| pvs.section_mut(&key)).ok_or(EditError::NoPv(pv))
+}
+
+/// Takes an LV out.
+///
+/// # Errors
+/// [`EditError`], when it is not there.
+pub fn remove_lv(vg: &mut Section<'_>, lv: &LvName) -> Result<(), EditError> {
+    let lvs = vg.section_mut(b"logical_volumes").ok_or(EditError::NoSection("logical_volumes"))?;
+    let is_it = |entry: &Entry<'_>| entry.key.as_ref() == lv.as_str().as_bytes();
+    let before = lvs.entries.len();
+    lvs.entries.retain(|entry| !is_it(entry));
+    if lvs.entries.len() == before {
+        return Err(EditError::DoesNotFit(format!("LV {lv} is not in the metadata")));
+    }
+    Ok(())
 }
 
 /// Takes a word out of a list, when both are there.
