@@ -197,8 +197,8 @@ fn stale_legs(
 /// The store of a snapshot that was away while its origin was written to lacks what was overwritten
 /// there: nothing on it tells, and the snapshot would show a mixture of then and now.
 fn stale_store(base: &Base, roles: &Roles<'_>, store: &Lv) -> Option<Hazard> {
-    let is_store = |role: Role| role == Role::SnapshotStore;
-    let (snapshot, _) = roles.users(&store.name).iter().find(|(_, role)| is_store(*role))?;
+    let users = roles.users(&store.name);
+    let (snapshot, _) = users.iter().find(|(_, role)| *role == Role::SnapshotStore)?;
     let origin_of = |kind: &SegmentKind| {
         if let SegmentKind::Snapshot { origin, .. } = kind { base.vg.lv(origin) } else { None }
     };

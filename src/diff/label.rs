@@ -84,7 +84,7 @@ fn find(
         kind: HazardKind::UnprovenDevice,
         object: pv.uuid.to_string(),
         loss: vec![format!(
-            "{} becomes PV {} although nothing on it says so; if it is another disk, the LVs on \
+            "{} becomes PV {} although nothing on it proves it; if it is another disk, the LVs on \
              this PV will show that disk's content",
             candidate.device.name, pv.uuid
         )],

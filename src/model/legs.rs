@@ -74,6 +74,24 @@ pub trait Reach {
     fn raid_meta(&self, pv: PvUuid, sector: Sectors) -> Option<RaidMeta>;
 }
 
+/// A reach in which every PV is there and was never away.
+#[derive(Clone, Copy, Debug)]
+pub struct Everything;
+
+impl Reach for Everything {
+    fn is_there(&self, _: PvUuid) -> bool {
+        true
+    }
+
+    fn away_until(&self, _: PvUuid) -> Option<u32> {
+        None
+    }
+
+    fn raid_meta(&self, _: PvUuid, _: Sectors) -> Option<RaidMeta> {
+        None
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 use lvmend::execute::Outcome;
 use lvmend::host::fake::{DiskImage, Schedule};
 use lvmend::ids::PvUuid;
-use lvmend::model::legs::{RaidMeta, Reach};
+use lvmend::model::legs::{Everything, RaidMeta, Reach};
 use lvmend::model::mapping::{ContentMap, Place, raid_meta_places};
 use lvmend::model::segment::SegmentKind;
 use lvmend::model::vg::Vg;
@@ -53,7 +53,7 @@ fn exchanged() -> Vec<(String, DiskImage)> {
             let name =
                 if part == 0 { legs[leg].meta.clone().unwrap() } else { legs[leg].image.clone() };
             let lv = vg.lv(&name).unwrap();
-            let map = ContentMap::of(&vg, lv, &Whole).unwrap();
+            let map = ContentMap::of(&vg, lv, &Everything).unwrap();
             let piece = map.piece_at(Sectors::ZERO, map.len()).unwrap();
             assert_eq!(piece.len, map.len(), "{name} is in one piece");
             let Place::Pv { pv, sector } = piece.place else { panic!("{piece:?}") };
@@ -72,23 +72,6 @@ fn exchanged() -> Vec<(String, DiskImage)> {
         disks[other].1.write(second, &a).unwrap();
     }
     disks
-}
-
-/// Every PV is there.
-struct Whole;
-
-impl Reach for Whole {
-    fn is_there(&self, _: PvUuid) -> bool {
-        true
-    }
-
-    fn away_until(&self, _: PvUuid) -> Option<u32> {
-        None
-    }
-
-    fn raid_meta(&self, _: PvUuid, _: Sectors) -> Option<RaidMeta> {
-        None
-    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{Builder, Piece, Place};
 use crate::ids::PvUuid;
-use crate::model::legs::{RaidMeta, Reach};
+use crate::model::legs::Everything;
 use crate::model::segment::SegmentKind;
 use crate::model::vg::Vg;
 use crate::units::Sectors;
@@ -24,21 +24,4 @@ pub fn raid_meta_places(vg: &Vg) -> Vec<(PvUuid, Sectors)> {
         }
     }
     places
-}
-
-/// A reach in which every PV is there.
-struct Everything;
-
-impl Reach for Everything {
-    fn is_there(&self, _: PvUuid) -> bool {
-        true
-    }
-
-    fn away_until(&self, _: PvUuid) -> Option<u32> {
-        None
-    }
-
-    fn raid_meta(&self, _: PvUuid, _: Sectors) -> Option<RaidMeta> {
-        None
-    }
 }
