@@ -133,6 +133,9 @@ pub struct LostLv {
     pub hazard: Option<Hazard>,
     /// What follows.
     pub notes: Vec<String>,
+    /// Whether the kernel has it still: its live table describes it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_active: bool,
 }
 
 /// Extents on one PV.

@@ -6,6 +6,7 @@ mod files;
 mod placement;
 mod pv;
 mod raid;
+mod tables;
 mod texts;
 
 use std::collections::BTreeMap;
@@ -112,6 +113,7 @@ fn take_knowing(host: &dyn ReadHost, scope: &Scope, known: Option<&Inventory>) -
         let timeline = Timeline::merged(texts);
         inventory.vgs.insert(uuid, VgOnDisk { uuid, timeline, standing, current });
     }
+    tables::add_live_lvs(&mut inventory);
     if scope.contents {
         inventory.raid_metas = raid::look_at_legs(host, &inventory);
     }

@@ -9,10 +9,12 @@ pub mod checkpoint;
 mod engine;
 mod evidence;
 pub mod journal;
+mod live;
 mod resume;
 mod rollback;
 pub mod run_state;
 mod settle;
+mod sources;
 mod step;
 
 use serde::{Deserialize, Serialize};

@@ -8,6 +8,7 @@ pub mod error;
 pub mod fake;
 pub mod files;
 pub mod image;
+pub mod linux;
 pub mod state;
 pub mod storage;
 
@@ -131,6 +132,22 @@ pub enum ActError {
         /// As the plan has it.
         expected: Digest,
     },
+    /// Somebody else wrote the metadata first; nothing was done.
+    #[error("somebody else wrote the metadata first: {0}")]
+    Overtaken(String),
+    /// LVM's locks, or the device, are held by somebody for longer than may be waited.
+    #[error("{0}")]
+    Busy(String),
+    /// A program failed.
+    #[error("{command} {ended}{said}")]
+    Command {
+        /// As it was run.
+        command: String,
+        /// How it ended.
+        ended: String,
+        /// What it said on stderr, with a colon in front; empty when nothing.
+        said: String,
+    },
     /// This world has no way to do it.
     #[error("this host cannot do that: {0}")]
     Unsupported(&'static str),
@@ -138,11 +155,21 @@ pub enum ActError {
 
 /// How far a long act has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Bytes done.
-    pub done: Bytes,
-    /// Bytes in all.
-    pub total: Bytes,
+pub enum Progress {
+    /// Content is read or written.
+    Bytes {
+        /// Bytes done.
+        done: Bytes,
+        /// Bytes in all.
+        total: Bytes,
+    },
+    /// A program that writes takes long: it is waited for, however long that is.
+    Waiting {
+        /// Its process.
+        pid: u32,
+        /// For how many seconds by now.
+        seconds: u64,
+    },
 }
 
 /// A world that can be changed.

@@ -22,6 +22,7 @@ mod write_pv_label;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ForeignText, LvUuid, OperationId, PvUuid, VgUuid};
+use crate::model::compare::Difference;
 use crate::model::inventory::{Inventory, Realm};
 use crate::operation::act::{Act, CopyFile};
 use crate::plan::hazard::Hazard;
@@ -276,6 +277,11 @@ pub trait Contract {
 
     /// Tells from the world whether it was applied, where its acts leave no trace of their own.
     fn probe(&self, now: &Inventory) -> Probe;
+
+    /// Whether this difference between the metadata as predicted and as found is LVM2's to choose.
+    fn allows(&self, _: &Difference) -> bool {
+        false
+    }
 
     /// Works out how it is undone on a running machine, from what stands there now: what others
     /// did since stays.

@@ -11,6 +11,7 @@
 
 pub mod edit;
 pub mod frame;
+pub mod from_table;
 mod lexer;
 pub mod parser;
 pub mod read;

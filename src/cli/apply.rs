@@ -1,6 +1,7 @@
 //! `apply`.
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::time::{Duration, Instant};
 
 use crate::cli::PROGRAM;
 use crate::cli::args::{Apply, Args};
@@ -8,13 +9,13 @@ use crate::cli::exit::Exit;
 use crate::cli::output::Output;
 use crate::cli::plan::{SEALED_SIZE_MAX, load, read, show_problems};
 use crate::cli::runs::{Talker, finish, stop_flag, unfinished_run};
-use crate::cli::world::{images, open, scope_for, signature, state};
+use crate::cli::world::{WAIT, open, open_for_writing, scope_for, signature, state};
 use crate::discover;
 use crate::execute::{self, Engine};
-use crate::host::image;
+use crate::host::linux::lvm_lock::VgLocks;
 use crate::host::state::{Missing, StateDirectory, Volatile};
 use crate::host::{ReadHost, RunStore};
-use crate::model::inventory::Inventory;
+use crate::model::inventory::{Inventory, Realm};
 use crate::operation::Signature;
 use crate::plan::{self, Plan};
 use crate::report::plan as report;
@@ -38,7 +39,7 @@ fn try_apply(args: &Args, apply: &Apply, output: &mut Output) -> Result<Exit, Ex
     let wanted = read_wanted(apply, output)?;
     // First a look that cannot change anything: most runs of configuration management end here.
     let host = open(args, output)?;
-    let (planned, inventory) = plan_on(args, apply, &wanted, &host, None, output)?;
+    let (planned, inventory) = plan_on(args, apply, &wanted, host.as_ref(), None, output)?;
     if planned.graph.is_empty() {
         let found = report::gather(&wanted.plan, &planned, &inventory);
         output.either(&found, || report::text(&wanted.plan, &found));
@@ -51,16 +52,17 @@ fn try_apply(args: &Args, apply: &Apply, output: &mut Output) -> Result<Exit, Ex
     confirm(apply, &wanted, &planned, &inventory, output)?;
     let shown = planned.fingerprint(&wanted.plan);
     drop(host);
-    let images = images(args, output)?;
-    let mut host = image::open_for_writing(&images)
-        .map_err(|error| output.error(Exit::of_images(&error), &error.to_string(), None))?;
+    let wait = WAIT;
+    let mut host = open_for_writing(args, planned.vg, wait, output)?;
     // Another run may have begun, and stopped, before the images were locked.
     if let Some(exit) = unfinished_run(&store, planned.vg, output) {
         return Err(exit);
     }
-    let (planned, inventory) = plan_on(args, apply, &wanted, &host, Some(&inventory), output)?;
+    let known = Some(&inventory);
+    let (planned, inventory) = plan_on(args, apply, &wanted, host.as_ref(), known, output)?;
     refuse_stale(&shown, &planned.fingerprint(&wanted.plan), output)?;
-    let signature = signature(&host);
+    refuse_locked(&inventory, &planned, wait, output)?;
+    let signature = signature(host.as_ref());
     let review = report::text(&wanted.plan, &report::gather(&wanted.plan, &planned, &inventory));
     // Of a sealed plan whose states hold already only the rest is done, so what was planned now is
     // what counts; otherwise both are the same, as `plan_on` made sure.
@@ -69,7 +71,7 @@ fn try_apply(args: &Args, apply: &Apply, output: &mut Output) -> Result<Exit, Ex
     let stop = stop_flag(output)?;
     let mut talker = Talker::new();
     let mut engine = Engine {
-        host: &mut host,
+        host: host.as_mut(),
         store: &mut store,
         evidence_copy: copy.as_mut().map(|copy| copy as &mut dyn RunStore),
         listener: &mut talker,
@@ -116,6 +118,7 @@ fn plan_on(
         show_problems(&name, wanted.plan.source.as_bytes(), &problems, output)
     })?;
     if let Some(sealed) = &wanted.sealed {
+        refuse_other_realm(sealed, inventory.realm, output)?;
         let is_done = !planned.graph.changes_state() && planned.refusals.is_empty();
         if !is_done {
             let differences = sealed.differences(&planned.fingerprint(&wanted.plan));
@@ -134,12 +137,44 @@ fn plan_on(
     Ok((planned, inventory))
 }
 
+fn refuse_other_realm(sealed: &SealedPlan, found: Realm, output: &mut Output) -> Result<(), Exit> {
+    let why = match (sealed.realm, found) {
+        (Realm::Images, Realm::Images) | (Realm::Live, Realm::Live) => return Ok(()),
+        (Realm::Images, Realm::Live) => "the plan was sealed for disk images, not for this machine",
+        (Realm::Live, Realm::Images) => "the plan was sealed for a running machine, not for images",
+    };
+    let help = "nothing was written; make a new one with `lvmend plan -o`";
+    Err(output.error(Exit::Stale, why, Some(help)))
+}
+
+/// On a running machine: LVM's own locks must be to be had before anything begins.
+fn refuse_locked(
+    inventory: &Inventory,
+    planned: &Planned,
+    wait: Duration,
+    output: &mut Output,
+) -> Result<(), Exit> {
+    let Some(live) = inventory.live.as_deref() else { return Ok(()) };
+    if !planned.graph.changes_state() {
+        return Ok(());
+    }
+    let deadline = Instant::now() + wait;
+    match VgLocks::take(&live.lvm.locking_dir, &planned.vg_name, deadline) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let help = "nothing was written; who holds it shows `fuser -v` on that file. Wait for \
+                        it, or give it longer with `policy: {busy: {wait: …}}`";
+            Err(output.error(Exit::Locked, &error.to_string(), Some(help)))
+        }
+    }
+}
+
 /// What was shown must be what is done.
 fn refuse_stale(shown: &Fingerprint, now: &Fingerprint, output: &mut Output) -> Result<(), Exit> {
     if shown == now {
         return Ok(());
     }
-    let why = "the images changed while the plan was being looked at; nothing was written";
+    let why = "the disks changed while the plan was being looked at; nothing was written";
     Err(output.error(Exit::Stale, why, None))
 }
 

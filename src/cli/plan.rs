@@ -78,8 +78,8 @@ pub fn plan(args: &Args, plan_args: &PlanArgs, output: &mut Output) -> Exit {
         Ok(host) => host,
         Err(exit) => return exit,
     };
-    let inventory = discover::take(&host, &scope_for(args, &plan));
-    let planned = match work_out(&plan, &inventory, &signature(&host)) {
+    let inventory = discover::take(host.as_ref(), &scope_for(args, &plan));
+    let planned = match work_out(&plan, &inventory, &signature(host.as_ref())) {
         Ok(planned) => planned,
         Err(problems) => {
             let name = plan_args.plan.to_string_lossy();

@@ -11,15 +11,16 @@ use crate::cli::PROGRAM;
 use crate::cli::args::{Abandon, Args, Prune, RunName};
 use crate::cli::exit::Exit;
 use crate::cli::output::{Output, talk};
-use crate::cli::world::{scope_for, state};
+use crate::cli::world::{WAIT, open_images, scope_for, state, this_machine};
 use crate::discover;
 use crate::execute::journal::{Journal, JournalError};
 use crate::execute::run_state::RunState;
 use crate::execute::{self, Engine, Event, Listener, Outcome, Resumer, RunError, RunReport};
-use crate::host::image::{self, ImageFile};
+use crate::host::image::ImageFile;
 use crate::host::state::{Missing, StateDirectory};
-use crate::host::{HostError, Progress, ReadHost, RunStore};
+use crate::host::{HostError, Progress, RunStore};
 use crate::ids::VgUuid;
+use crate::model::inventory::Realm;
 use crate::plan;
 use crate::report::run::{self as report, Condition, ListedRun};
 use crate::simulate::sealed::SealedPlan;
@@ -243,16 +244,17 @@ fn try_take_up(args: &Args, run: &str, output: &mut Output, way: Way) -> Result<
         .map_err(|error| output.error(Exit::Incomplete, &error.to_string(), None))?;
     let plan = plan::load(sealed.source.as_bytes())
         .map_err(|_| output.error(Exit::Incomplete, "its plan cannot be read any more", None))?;
-    let images = images_of(args, &begun, output)?;
-    let mut host = image::open_for_writing(&images)
-        .map_err(|error| output.error(Exit::of_images(&error), &error.to_string(), None))?;
+    let mut host = match begun.started.realm {
+        Realm::Images => open_images(&images_of(args, &begun, output)?, output)?,
+        Realm::Live => Box::new(this_machine(begun.started.vg, WAIT, output)?),
+    };
     let scope = scope_for(args, &plan);
-    let world = discover::take(&host, &scope);
+    let world = discover::take(host.as_ref(), &scope);
     let resumer = Resumer { program: PROGRAM.to_owned(), time: host.now() };
     let stop = stop_flag(output)?;
     let mut talker = Talker::new();
     let mut engine = Engine {
-        host: &mut host,
+        host: host.as_mut(),
         store: &mut store,
         evidence_copy: None,
         listener: &mut talker,
@@ -337,17 +339,24 @@ impl Talker {
     }
 
     fn progress(&mut self, progress: Progress) {
+        let (done, total) = match progress {
+            Progress::Bytes { done, total } => (done, total),
+            Progress::Waiting { pid, seconds } => {
+                talk(&format!("     waiting for process {pid}, {seconds} s by now"));
+                return;
+            }
+        };
         if self.is_terminal {
             let bar = self.bar.get_or_insert_with(|| {
                 let style = "     {bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
                 let style = ProgressStyle::with_template(style)
                     .unwrap_or_else(|_| ProgressStyle::default_bar());
-                ProgressBar::new(progress.total.get()).with_style(style)
+                ProgressBar::new(total.get()).with_style(style)
             });
-            bar.set_position(progress.done.get());
+            bar.set_position(done.get());
         } else if self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
-            talk(&format!("     {} of {}", progress.done, progress.total));
+            talk(&format!("     {done} of {total}"));
         }
     }
 }

@@ -1,13 +1,17 @@
 //! Opening the world that the flags name.
 
+use std::time::Duration;
+
 use crate::cli::PROGRAM;
 use crate::cli::args::Args;
 use crate::cli::exit::Exit;
-use crate::cli::output::Output;
+use crate::cli::output::{Output, talk};
 use crate::discover::{self, Depth, Scope};
-use crate::host::ReadHost;
-use crate::host::image::{self, ImageFile, ReadOnlyImages};
+use crate::host::image::{self, ImageFile};
+use crate::host::linux::run_lock::{RunLock, RunLockError};
+use crate::host::linux::{LinuxHost, LinuxWriter};
 use crate::host::state::{Missing, StateDirectory, Volatile};
+use crate::host::{ReadHost, WriteHost};
 use crate::ids::{ForeignText, VgName, VgUuid};
 use crate::model::inventory::{Inventory, VgOnDisk};
 use crate::operation::Signature;
@@ -15,6 +19,9 @@ use crate::plan::Plan;
 use crate::plan::document::{CopyTarget, Task};
 use crate::plan::resolve::files_named;
 use crate::report::time;
+
+/// How long another run, and LVM's own locks, are waited for.
+pub const WAIT: Duration = Duration::from_secs(30);
 
 /// The images the flags name.
 ///
@@ -39,10 +46,62 @@ fn image_file(path: &str, output: &mut Output) -> Result<ImageFile, Exit> {
 ///
 /// # Errors
 /// The exit code, after saying why.
-pub fn open(args: &Args, output: &mut Output) -> Result<ReadOnlyImages, Exit> {
+pub fn open(args: &Args, output: &mut Output) -> Result<Box<dyn ReadHost>, Exit> {
+    if args.image.is_empty() {
+        let host = LinuxHost::open();
+        return Ok(Box::new(host.map_err(|e| output.error(Exit::Refused, &e.in_full(), None))?));
+    }
     let images = images(args, output)?;
-    image::open_for_reading(&images)
-        .map_err(|error| output.error(Exit::of_images(&error), &error.to_string(), None))
+    let host = image::open_for_reading(&images)
+        .map_err(|error| output.error(Exit::of_images(&error), &error.to_string(), None))?;
+    Ok(Box::new(host))
+}
+
+/// Opens the world that a run is to change: the images the flags name, or else this machine, with
+/// the run lock of the VG.
+///
+/// # Errors
+/// The exit code, after saying why.
+pub fn open_for_writing(
+    args: &Args,
+    vg: VgUuid,
+    wait: Duration,
+    output: &mut Output,
+) -> Result<Box<dyn WriteHost>, Exit> {
+    if args.image.is_empty() {
+        return Ok(Box::new(this_machine(vg, wait, output)?));
+    }
+    let images = images(args, output)?;
+    open_images(&images, output)
+}
+
+/// Opens these images for writing.
+///
+/// # Errors
+/// The exit code, after saying why.
+pub fn open_images(images: &[ImageFile], output: &mut Output) -> Result<Box<dyn WriteHost>, Exit> {
+    let host = image::open_for_writing(images)
+        .map_err(|error| output.error(Exit::of_images(&error), &error.to_string(), None))?;
+    Ok(Box::new(host))
+}
+
+/// This machine, with the run lock of a VG.
+///
+/// # Errors
+/// The exit code, after saying why.
+pub fn this_machine(vg: VgUuid, wait: Duration, output: &mut Output) -> Result<LinuxWriter, Exit> {
+    let lock = RunLock::take(vg, wait, &mut |seconds| {
+        talk(&format!("waiting for a command that an earlier run began, {seconds} s by now"));
+    });
+    let lock = lock.map_err(|error| {
+        let exit = match error {
+            RunLockError::Held(_) => Exit::Locked,
+            RunLockError::Host(_) => Exit::Failed,
+        };
+        output.error(exit, &error.to_string(), None)
+    })?;
+    let host = LinuxHost::open().map_err(|e| output.error(Exit::Refused, &e.in_full(), None))?;
+    Ok(LinuxWriter::new(host, lock, wait))
 }
 
 /// What discovery looks at.
@@ -76,7 +135,7 @@ pub fn scope_for(args: &Args, plan: &Plan) -> Scope {
 /// The exit code, after saying why.
 pub fn look(args: &Args, output: &mut Output, depth: Depth) -> Result<Inventory, Exit> {
     let host = open(args, output)?;
-    Ok(discover::take(&host, &scope(args, depth)))
+    Ok(discover::take(host.as_ref(), &scope(args, depth)))
 }
 
 /// The VG that a person named, by name or UUID.

@@ -64,7 +64,9 @@ pub fn choose(context: &Context<'_>) -> Result<Base, Refusal> {
             Some(from @ (RecoverFrom::Version { .. } | RecoverFrom::File(_))) => {
                 older(context, from)
             }
-            Some(RecoverFrom::Newest) | None => Err(branches(context, *seqno)),
+            Some(RecoverFrom::Newest | RecoverFrom::DeviceTable) | None => {
+                Err(branches(context, *seqno))
+            }
         },
         Standing::None => match &context.goals.sound_metadata {
             Some(from) => older(context, from),

@@ -8,6 +8,7 @@ use crate::diff::{Base, Change, Claim, Context, Diff, LostLv, Refusal, RefusalCo
 use crate::ids::{LvName, LvUuid};
 use crate::model::timeline::Version;
 use crate::model::vg::{Lv, Vg};
+use crate::plan::document::RecoverFrom;
 use crate::plan::hazard::{Hazard, HazardKind};
 use crate::plan::resolve::{PresentLv, version_for};
 use crate::text::search::{Wanted, versions_with};
@@ -72,6 +73,7 @@ fn lost_lv(
         hazard: reuse_hazard(&goal.name, &claims),
         claims: claims.extents.iter().map(|(pv, ranges)| Claim::new(*pv, ranges)).collect(),
         notes: lv_notes,
+        is_active: version.is_from_table(),
     }))
 }
 
@@ -130,8 +132,12 @@ fn source<'a>(
             None => Err(refuse(format!("seqno {} does not have it", version.seqno()))),
         };
     }
+    let only_table = goal.recover_from == RecoverFrom::DeviceTable;
     let mut half_way = Vec::new();
     for (version, vg) in versions_with(&context.vg.timeline, wanted(goal)) {
+        if only_table && !version.is_from_table() {
+            continue;
+        }
         let Some(lv) = wanted(goal).find(&vg) else {
             continue;
         };
@@ -146,7 +152,9 @@ fn source<'a>(
             Some(why) => half_way.push(format!("seqno {} ({why})", version.seqno())),
         }
     }
-    Err(refuse(if half_way.is_empty() {
+    Err(refuse(if only_table {
+        "no device is active that is this LV and that the metadata does not know".to_owned()
+    } else if half_way.is_empty() {
         "no version that still stands describes it".to_owned()
     } else {
         format!("every version that describes it is half-way: {}", half_way.join(", "))

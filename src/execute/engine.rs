@@ -5,7 +5,9 @@ use crate::execute::journal::{
     DevicePlace, FORMAT_VERSION, Journal, Record, RunStarted, StepIntent,
 };
 use crate::execute::run_state::{self, Illegal, Phase, RunState};
-use crate::execute::{Event, Listener, Outcome, RunError, RunReport, StepReport, rollback, step};
+use crate::execute::{
+    Event, Listener, Outcome, RunError, RunReport, StepReport, rollback, sources, step,
+};
 use crate::graph::Graph;
 use crate::host::{DeviceInfo, HostError, RunStore, WriteHost};
 use crate::ids::Digest;
@@ -59,6 +61,9 @@ pub fn apply(
     let json = serde_json::to_vec_pretty(sealed)
         .map_err(|error| HostError::because("write", "sealed.json", error.to_string()))?;
     engine.store.put(&name, "sealed.json", &json)?;
+    sources::save(engine.store, &name, &world, (sealed.vg, &sealed.graph))?;
+    let kept = sources::paths(engine.store, &name, world.realm, &sealed.graph);
+    engine.scope.files.extend(kept);
     let intent = |operation: &crate::operation::Operation| StepIntent {
         id: operation.id(),
         title: operation.contract().title(),

@@ -3,10 +3,13 @@
 //! `evidence/manifest.json` says which file holds which bytes of which device, so that they can be
 //! put back with `dd` in a rescue shell.
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 
 use crate::host::{HostError, ReadHost, RunStore};
 use crate::ids::Digest;
+use crate::model::live::Live;
 use crate::operation::act::Region;
 use crate::units::Bytes;
 
@@ -44,13 +47,39 @@ fn pieces(region: &Region) -> impl Iterator<Item = Region> {
     })
 }
 
-/// Saves these stretches, and a manifest.
+/// Every device-mapper device with its live and its waiting table, as `dmsetup create NAME -u UUID`
+/// takes it: of a device that the metadata does not know, the table is all there is.
+pub fn tables(live: &Live) -> String {
+    let mut text = String::new();
+    for device in &live.mapped {
+        let state = if device.suspended { " suspended" } else { "" };
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "# {} {} uuid {} open {}{state}",
+            device.name, device.number, device.uuid, device.open_count
+        );
+        for line in &device.live {
+            let _ = writeln!(text, "{}: {line}", device.name);
+        }
+        for line in &device.inactive {
+            let _ = writeln!(text, "# waiting: {line}");
+        }
+    }
+    text
+}
+
+/// Saves these stretches, the kernel's tables where there is a kernel, and a manifest.
 pub fn save(
     host: &dyn ReadHost,
     store: &mut dyn RunStore,
     run: &str,
     regions: &[Region],
+    tables: Option<&str>,
 ) -> Result<Manifest, HostError> {
+    if let Some(tables) = tables {
+        store.put(run, "evidence/dmsetup-table.txt", tables.as_bytes())?;
+    }
     let mut files = Vec::with_capacity(regions.len());
     for (index, region) in regions.iter().flat_map(pieces).enumerate() {
         let bytes = host.read(&region.device, region.offset, region.len)?;

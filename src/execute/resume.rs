@@ -6,10 +6,10 @@ use crate::execute::engine::{Engine, Run, forward, goes_back, has_traces};
 use crate::execute::journal::{Journal, Left, Record};
 use crate::execute::run_state::{Phase, RunState, StepState};
 use crate::execute::step::perform_all;
-use crate::execute::{Outcome, RunError, RunReport, rollback as back, settle};
+use crate::execute::{Outcome, RunError, RunReport, live, rollback as back, settle, sources};
 use crate::host::{HostError, Performed};
 use crate::ids::Digest;
-use crate::model::inventory::Inventory;
+use crate::model::inventory::{Inventory, Realm};
 use crate::operation::{Operation, Probe};
 use crate::simulate::sealed::SealedPlan;
 
@@ -47,6 +47,8 @@ fn load<'e, 'a>(
         engine.store.cut_journal(name, journal.len)?;
     }
     let graph = sealed.graph;
+    let kept = sources::paths(engine.store, name, state.started.realm, &graph);
+    engine.scope.files.extend(kept);
     Ok(Run { engine, name: name.to_owned(), graph, journal, state, world })
 }
 
@@ -187,10 +189,19 @@ fn settle_without_bytes(run: &mut Run<'_, '_>, index: usize) -> Result<Settled, 
     };
     // Before looking: a copy that has its name keeps it, whatever is left of its parts.
     clean_up(run, &operation)?;
-    match operation.contract().probe(&run.observe()) {
+    let found = match run.state.started.realm {
+        Realm::Images => operation.contract().probe(&run.observe()),
+        Realm::Live => live::probe(run, index),
+    };
+    match found {
         Probe::After => {
             let Performed { sha256, written } = Performed::default();
             run.record(Record::StepApplied { step: index, sha256, written })?;
+        }
+        Probe::Neither if run.state.started.realm == Realm::Live => {
+            let why = format!("it was interrupted, and {}", live::NEITHER);
+            run.record(Record::StepFailed { step: index, left: Left::Unknown, why: why.clone() })?;
+            return Ok(Settled::Failed(why));
         }
         Probe::Before | Probe::Neither => {
             let why = "it was interrupted".to_owned();

@@ -6,7 +6,8 @@ use crate::execute::engine::{Run, has_traces};
 use crate::execute::journal::Record;
 use crate::execute::run_state::StepState;
 use crate::execute::step::perform_all;
-use crate::execute::{Event, Outcome, RunError, settle};
+use crate::execute::{Event, Outcome, RunError, live, settle};
+use crate::model::inventory::Realm;
 use crate::plan::document::OnFailure;
 
 /// What happens after a step failed.
@@ -65,6 +66,9 @@ pub(crate) fn go_on_back(run: &mut Run<'_, '_>) -> Result<(), RunError> {
 
 /// Puts back what one step overwrote, and makes sure that it is back.
 fn undo(run: &mut Run<'_, '_>, index: usize) -> Result<(), String> {
+    if run.state.started.realm == Realm::Live {
+        return live::undo(run, index);
+    }
     let checkpoint = settle::checkpoint_of(run, index).map_err(|error| error.in_full())?;
     let Some(checkpoint) = checkpoint else {
         return Ok(());

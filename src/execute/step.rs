@@ -3,9 +3,10 @@
 use crate::execute::checkpoint::Checkpoint;
 use crate::execute::engine::Run;
 use crate::execute::journal::{Left, Record};
-use crate::execute::{Event, RunError, evidence, settle};
+use crate::execute::{Event, RunError, evidence, live, settle};
 use crate::host::{ActError, HostError, Performed};
 use crate::ids::VgUuid;
+use crate::model::inventory::Realm;
 use crate::operation::Lowered;
 use crate::operation::act::Act;
 use crate::simulate::standing::standing;
@@ -27,6 +28,9 @@ pub(crate) fn step(run: &mut Run<'_, '_>, index: usize) -> Result<Ended, RunErro
     let of = run.graph.operations.len();
     let title = operation.contract().title();
     run.tell(Event::StepBegins { number: index + 1, of, title });
+    if run.state.started.realm == Realm::Live {
+        return live::step(run, index);
+    }
     if let Some(why) = world_changed(run) {
         return Ok(fail_before(run, why));
     }
@@ -93,9 +97,11 @@ pub(crate) fn perform_all(run: &mut Run<'_, '_>, acts: &[Act]) -> Result<Perform
     for act in acts {
         if let Act::Save(regions) = act {
             let engine = &mut *run.engine;
-            evidence::save(engine.host, engine.store, &run.name, regions)?;
+            let tables = run.world.live.as_deref().map(evidence::tables);
+            let tables = tables.as_deref();
+            evidence::save(engine.host, engine.store, &run.name, regions, tables)?;
             if let Some(copy) = engine.evidence_copy.as_deref_mut() {
-                evidence::save(engine.host, copy, &run.name, regions)?;
+                evidence::save(engine.host, copy, &run.name, regions, tables)?;
             }
             continue;
         }

@@ -15,7 +15,7 @@ use crate::host::{ActError, HostError, Performed, Progress, ReadHost};
 use crate::ids::{DeviceName, Digest};
 use crate::model::inventory::CopyManifest;
 use crate::model::mapping::Place;
-use crate::operation::act::{Content, CopyFile};
+use crate::operation::act::{Content, ContentFrom, CopyFile};
 use crate::units::{Bytes, Sectors};
 
 use parts::Parts;
@@ -49,33 +49,65 @@ fn read_through(
     mut take: impl FnMut(Bytes, Stretch) -> Result<(), HostError>,
 ) -> Result<Bytes, HostError> {
     let doing = |why: &str| HostError::because("read", format!("LV {}", content.name), why);
-    let total = content.map.len().bytes().ok_or_else(|| doing("it is larger than any device"))?;
+    let total = content.len.bytes().ok_or_else(|| doing("it is larger than any device"))?;
     let mut at = Sectors::ZERO;
-    while let Some(piece) = content.map.piece_at(at, CHUNK.sectors_floor()) {
+    while let Some((place, len)) = piece_at(content, at) {
         let start = at.bytes().ok_or_else(|| doing("it is larger than any device"))?;
-        let mut len = piece.len.bytes().ok_or_else(|| doing("a piece is too large"))?;
-        let stretch = match piece.place {
-            Place::Zero => Stretch::Zeros(len),
-            Place::Pv { pv, sector } => {
-                let device =
-                    content.devices.get(&pv).ok_or_else(|| doing("a PV of it is not there"))?;
+        let len = len.bytes().ok_or_else(|| doing("a piece is too large"))?;
+        let (stretch, len) = match place {
+            Where::Zero => (Stretch::Zeros(len), len),
+            Where::On(device, sector) => {
                 let offset = sector.bytes().ok_or_else(|| doing("a piece is out of reach"))?;
-                let zeros = host.zeros_at(device, offset)?.min(len);
-                // Whole sectors, so that the next piece begins at one.
-                match zeros.sectors_floor().bytes().filter(|zeros| !zeros.is_zero()) {
-                    Some(zeros) => {
-                        len = zeros;
-                        Stretch::Zeros(zeros)
-                    }
-                    None => Stretch::Data(host.read(device, offset, len)?),
-                }
+                read_stretch(host, device, offset, len)?
             }
+            Where::Away => return Err(doing("a PV of it is not there")),
         };
         take(start, stretch)?;
         at = at.checked_add(len.sectors_floor()).ok_or_else(|| doing("a piece is too large"))?;
-        progress(Progress { done: start.saturating_add(len), total });
+        progress(Progress::Bytes { done: start.saturating_add(len), total });
     }
     Ok(total)
+}
+
+/// Where a piece is read.
+enum Where<'a> {
+    On(&'a DeviceName, Sectors),
+    Zero,
+    Away,
+}
+
+/// The piece that begins at this sector, and how long it is; none behind the end.
+fn piece_at(content: &Content, at: Sectors) -> Option<(Where<'_>, Sectors)> {
+    match &content.from {
+        ContentFrom::Own(device) => {
+            let len = content.len.checked_sub(at)?.min(CHUNK.sectors_floor());
+            (!len.is_zero()).then_some((Where::On(device, at), len))
+        }
+        ContentFrom::Pvs { map, devices } => {
+            let piece = map.piece_at(at, CHUNK.sectors_floor())?;
+            let place = match piece.place {
+                Place::Zero => Where::Zero,
+                Place::Pv { pv, sector } => {
+                    devices.get(&pv).map_or(Where::Away, |device| Where::On(device, sector))
+                }
+            };
+            Some((place, piece.len))
+        }
+    }
+}
+
+fn read_stretch(
+    host: &dyn ContentReader,
+    device: &DeviceName,
+    offset: Bytes,
+    len: Bytes,
+) -> Result<(Stretch, Bytes), HostError> {
+    let zeros = host.zeros_at(device, offset)?.min(len);
+    // Whole sectors, so that the next piece begins at one.
+    match zeros.sectors_floor().bytes().filter(|zeros| !zeros.is_zero()) {
+        Some(zeros) => Ok((Stretch::Zeros(zeros), zeros)),
+        None => Ok((Stretch::Data(host.read(device, offset, len)?), len)),
+    }
 }
 
 /// The digest of the content, and of nothing else.
@@ -104,6 +136,72 @@ fn hash(hasher: &mut Sha256, stretch: &Stretch) {
             }
         }
     }
+}
+
+/// Reads content and holds it to a digest.
+pub fn compare(
+    host: &dyn ContentReader,
+    content: &Content,
+    expected: Digest,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Performed, ActError> {
+    let found = digest_of(host, content, progress)?;
+    if found == expected {
+        Ok(Performed { sha256: Some(found), written: Bytes::ZERO })
+    } else {
+        Err(ActError::ContentDiffers { found, expected })
+    }
+}
+
+/// Takes bytes of the content, and where in it they begin.
+pub type Write<'a> = dyn FnMut(Bytes, &[u8]) -> Result<(), HostError> + 'a;
+
+/// Hands on all of the content, zeros included, from start to end; tells its digest and size.
+pub fn copy_through(
+    host: &dyn ContentReader,
+    content: &Content,
+    progress: &mut dyn FnMut(Progress),
+    write: &mut Write<'_>,
+) -> Result<(Digest, Bytes), HostError> {
+    let mut hasher = Sha256::new();
+    let size = read_through(host, content, progress, |start, stretch| {
+        hash(&mut hasher, &stretch);
+        match stretch {
+            Stretch::Data(bytes) => write(start, &bytes),
+            Stretch::Zeros(len) => write_zeros(start, len, write),
+        }
+    })?;
+    Ok((Digest::from_raw(hasher.finalize().into()), size))
+}
+
+fn write_zeros(start: Bytes, len: Bytes, write: &mut Write<'_>) -> Result<(), HostError> {
+    static ZEROS: [u8; HOLE] = [0; HOLE];
+    let mut done = Bytes::ZERO;
+    while done < len {
+        let left = len.saturating_sub(done).to_usize().unwrap_or(HOLE).min(HOLE);
+        let zeros = ZEROS.get(..left).unwrap_or(&ZEROS);
+        write(start.saturating_add(done), zeros)?;
+        done = done.saturating_add(Bytes::of_len(zeros.len()));
+    }
+    Ok(())
+}
+
+/// The digest of the first `size` bytes of a device.
+pub fn digest_of_device(
+    host: &dyn ReadHost,
+    device: &DeviceName,
+    size: Bytes,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Digest, HostError> {
+    let mut hasher = Sha256::new();
+    let mut done = Bytes::ZERO;
+    while done < size {
+        let len = size.saturating_sub(done).min(CHUNK);
+        hasher.update(host.read(device, done, len)?);
+        done = done.saturating_add(len);
+        progress(Progress::Bytes { done, total: size });
+    }
+    Ok(Digest::from_raw(hasher.finalize().into()))
 }
 
 /// Copies the content to a new file. When that fails, what this call made is removed again.

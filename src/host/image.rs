@@ -259,12 +259,7 @@ impl<S: WritableStorage> WriteHost for ImageHost<S> {
             }
             Act::CopyToFile { content, to } => Ok(copy::copy_to_file(self, content, to, progress)?),
             Act::CompareContent { content, expected } => {
-                let found = copy::digest_of(self, content, progress)?;
-                if found == *expected {
-                    Ok(Performed { sha256: Some(found), written: Bytes::ZERO })
-                } else {
-                    Err(ActError::ContentDiffers { found, expected: *expected })
-                }
+                copy::compare(self, content, *expected, progress)
             }
             Act::Save(_) => Err(ActError::Unsupported("evidence is saved by the run itself")),
             Act::Run(_) | Act::WriteLocked(_) | Act::CopyToDevice { .. } => {

@@ -66,6 +66,14 @@ impl Standing {
         }
     }
 
+    /// The key of the text that counts, when that is clear.
+    pub fn text(&self) -> Option<Digest> {
+        match self {
+            Self::Clear { text, .. } => Some(*text),
+            Self::None | Self::Branches { .. } => None,
+        }
+    }
+
     /// The content that counts, when that is clear.
     pub fn content(&self) -> Option<Digest> {
         match self {

@@ -43,6 +43,8 @@ pub enum Source {
     Archive(ForeignText),
     /// A file a plan names.
     File(ForeignText),
+    /// The live table of an active LV that the metadata does not know.
+    DeviceTable(ForeignText),
 }
 
 /// A place on a device.
@@ -63,7 +65,7 @@ impl Source {
     pub const fn is_on_disk(&self) -> bool {
         match self {
             Self::Committed(_) | Self::Precommitted(_) | Self::Ring(_) => true,
-            Self::Backup(_) | Self::Archive(_) | Self::File(_) => false,
+            Self::Backup(_) | Self::Archive(_) | Self::File(_) | Self::DeviceTable(_) => false,
         }
     }
 }
@@ -86,6 +88,11 @@ impl Version {
     /// Its content's digest, which tells branches apart.
     pub fn content(&self) -> Digest {
         self.text.content
+    }
+
+    /// Whether it was read off the live table of a device, and no text says so.
+    pub fn is_from_table(&self) -> bool {
+        self.sources.iter().all(|source| matches!(source, Source::DeviceTable(_)))
     }
 
     /// Whether a metadata area points to it as the one that counts.

@@ -22,7 +22,7 @@ use crate::ids::{LvmUuid, PvUuid};
 use crate::model::device::{DiskArea, LabelDamage};
 use crate::ondisk::bytes::{Sector, array_at, put, u32_at, u64_at};
 use crate::ondisk::checksum::lvm_crc;
-use crate::units::Bytes;
+use crate::units::{Bytes, SECTOR_BYTES};
 
 /// How many sectors from the start of a device may hold the label.
 pub const LABEL_SECTORS: u64 = 4;
@@ -30,6 +30,12 @@ pub const LABEL_SECTORS: u64 = 4;
 pub const LABEL_SECTOR_DEFAULT: u64 = 1;
 
 const LABEL_ID: &[u8; 8] = b"LABELONE";
+
+/// Whether any of these sectors begins like a label, sound or not.
+pub fn has_label_id(sectors: &[u8]) -> bool {
+    let size = usize::try_from(SECTOR_BYTES).unwrap_or(512);
+    sectors.chunks(size).any(|sector| sector.starts_with(LABEL_ID))
+}
 const LABEL_TYPE: &[u8; 8] = b"LVM2 001";
 const OFFSET_SECTOR: usize = 8;
 const OFFSET_CRC: usize = OFFSET_SECTOR + 8;

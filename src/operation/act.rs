@@ -9,7 +9,7 @@ use crate::ids::{DeviceName, Digest, LvName, LvUuid, PvUuid, VgUuid};
 use crate::model::inventory::MANIFEST_SUFFIX;
 use crate::model::mapping::ContentMap;
 use crate::operation::command::{CommandLine, LockedWrite};
-use crate::units::Bytes;
+use crate::units::{Bytes, Sectors};
 
 /// A stretch of a device.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -81,10 +81,24 @@ pub struct Content {
     pub lv: LvUuid,
     /// What it is called.
     pub name: LvName,
-    /// Its pieces.
-    pub map: Arc<ContentMap>,
-    /// The device of each PV it lies on.
-    pub devices: BTreeMap<PvUuid, DeviceName>,
+    /// How long it is.
+    pub len: Sectors,
+    /// Where it is read from.
+    pub from: ContentFrom,
+}
+
+/// Where content is read from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ContentFrom {
+    /// From the PVs, piece by piece.
+    Pvs {
+        /// The pieces.
+        map: Arc<ContentMap>,
+        /// The device of each PV it lies on.
+        devices: BTreeMap<PvUuid, DeviceName>,
+    },
+    /// From the LV's own device: the kernel has it, and may hold what is not on the PVs yet.
+    Own(DeviceName),
 }
 
 /// The file that a copy goes to, and what it is called until it is whole.

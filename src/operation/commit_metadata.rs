@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::diff::{BaseVersion, UnsoundArea};
 use crate::ids::{DeviceName, Digest, PvUuid, VgName, VgUuid};
 use crate::model::choice::Standing;
-use crate::model::device::{AreaHeader, HeaderDamage, MetadataArea};
+use crate::model::compare::differences;
+use crate::model::device::{AreaHeader, HeaderDamage, MetadataArea, SlotText};
 use crate::model::inventory::{Inventory, Realm, VgOnDisk};
 use crate::model::timeline::MetadataText;
 use crate::operation::act::Act;
@@ -43,6 +44,10 @@ impl CommitMetadata {
         let on_disk = now.vgs.get(&self.vg).ok_or_else(gone)?;
         match &self.base {
             BaseVersion::Current => current_text(now, self.vg),
+            // A part of the areas holds it already: the rest gets what they have.
+            BaseVersion::Version { content, .. } if is_half_done(now, on_disk, *content) => {
+                current_text(now, self.vg)
+            }
             BaseVersion::Version { seqno, content } => {
                 refuse_other_text(on_disk, *content)?;
                 let branches = on_disk.timeline.branches(*seqno);
@@ -66,10 +71,8 @@ impl CommitMetadata {
             .map_err(|error| Unfit::new(format!("the metadata cannot be read: {error}")))?;
         let base = self.base(now)?;
         // Where no text counts, the new one is written as it is, everywhere.
-        let (text, everywhere) = match &self.base {
-            BaseVersion::Current => (base, false),
-            BaseVersion::Version { .. } => (&built.text, true),
-        };
+        let counts = current_text(now, self.vg).is_ok_and(|text| text.content == base.content);
+        let (text, everywhere) = if counts { (base, false) } else { (&built.text, true) };
         let mut acts = Vec::new();
         for pv in &vg.pvs {
             for device in now.devices_of(pv.uuid) {
@@ -95,6 +98,16 @@ impl CommitMetadata {
     }
 }
 
+/// Whether this area points to a text with this content, and to no other.
+fn holds(now: &Inventory, named: &UnsoundArea, content: Digest) -> bool {
+    now.devices_of(named.pv).into_iter().all(|device| {
+        let area = device.areas().get(named.area);
+        let text = area.and_then(|area| now.texts.get(&area.committed.good()?));
+        let is_alone = area.is_some_and(|area| area.precommitted == SlotText::Empty);
+        is_alone && text.is_some_and(|text| text.content == content)
+    })
+}
+
 /// Whether `vgck --updatemetadata` writes this area: of a header it knows magic, start and size
 /// again.
 ///
@@ -115,6 +128,18 @@ fn no_command(device: &DeviceName, index: usize) -> Unfit {
          areas that begin at byte 4096 and reach to the data; lvmend itself can, on an image of the \
          disk (`--image`)"
     ))
+}
+
+/// Whether the text that counts is this version in all but its number: on a running machine areas
+/// are written one by one.
+fn is_half_done(now: &Inventory, on_disk: &VgOnDisk, wanted: Digest) -> bool {
+    let versions = on_disk.timeline.versions();
+    let wanted = versions.iter().find(|version| version.content() == wanted);
+    let wanted = wanted.and_then(|version| crate::text::vg_of(&version.text).ok());
+    match (now.realm, wanted, &on_disk.current) {
+        (Realm::Live, Some(wanted), Some(current)) => differences(&wanted, current).is_empty(),
+        _ => false,
+    }
 }
 
 /// A version is made to count where none does, or where two do. Once another one counts, what was
@@ -206,9 +231,17 @@ impl Contract for CommitMetadata {
     }
 
     fn probe(&self, now: &Inventory) -> Probe {
+        // What is left to be done can be done again: each area is written as a whole.
+        let not_done = match now.realm {
+            Realm::Images => Probe::Neither,
+            Realm::Live => Probe::Before,
+        };
         match now.vgs.get(&self.vg).map(|on_disk| &on_disk.standing) {
-            Some(Standing::Clear { outvoted, .. }) if outvoted.is_empty() => Probe::After,
-            _ => Probe::Neither,
+            Some(Standing::Clear { outvoted, content, .. }) if outvoted.is_empty() => {
+                let all = self.areas.iter().all(|named| holds(now, named, *content));
+                if all { Probe::After } else { not_done }
+            }
+            _ => not_done,
         }
     }
 }

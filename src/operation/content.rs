@@ -7,9 +7,9 @@ use crate::ids::{DeviceName, LvUuid, PvUuid, VgUuid};
 use crate::model::inventory::{Inventory, VgOnDisk};
 use crate::model::legs::{RaidMeta, Reach};
 use crate::model::mapping::ContentMap;
-use crate::model::vg::{Pv, Vg};
+use crate::model::vg::{Lv, Pv, Vg};
 use crate::operation::Unfit;
-use crate::operation::act::Content;
+use crate::operation::act::{Content, ContentFrom};
 use crate::text::vg_of;
 use crate::units::Sectors;
 
@@ -20,6 +20,12 @@ pub fn content_of(now: &Inventory, vg: VgUuid, lv: LvUuid) -> Result<Content, Un
     let on_disk = now.vgs.get(&vg).ok_or_else(nothing)?;
     let current = on_disk.current.as_deref().ok_or_else(nothing)?;
     let lv = current.lv_by_uuid(lv).ok_or_else(|| Unfit::new(format!("LV {lv} is not there")))?;
+    let name = lv.name.clone();
+    if let Some(own) = own_device(now, vg, lv)? {
+        let len = lv.len().sectors(current.extent_size);
+        let len = len.ok_or_else(|| Unfit::new(format!("LV {name} is larger than any device")))?;
+        return Ok(Content { vg, lv: lv.uuid, name, len, from: ContentFrom::Own(own) });
+    }
     let reach = Observed { now, current, away: away(on_disk) };
     let map = ContentMap::of(current, lv, &reach).map_err(|e| Unfit::new(e.to_string()))?;
     let mut devices = BTreeMap::new();
@@ -28,8 +34,26 @@ pub fn content_of(now: &Inventory, vg: VgUuid, lv: LvUuid) -> Result<Content, Un
             devices.insert(pv, device);
         }
     }
-    let name = lv.name.clone();
-    Ok(Content { vg, lv: lv.uuid, name, map: Arc::new(map), devices })
+    let len = map.len();
+    let from = ContentFrom::Pvs { map: Arc::new(map), devices };
+    Ok(Content { vg, lv: lv.uuid, name, len, from })
+}
+
+/// The LV's device, when it is active: the kernel may hold what is not on the PVs yet.
+fn own_device(now: &Inventory, vg: VgUuid, lv: &Lv) -> Result<Option<DeviceName>, Unfit> {
+    let Some(live) = now.live.as_deref() else { return Ok(None) };
+    match live.top_of(vg, lv.uuid) {
+        Some(top) if top.suspended => {
+            let why = format!("LV {} is suspended: reading it would wait for ever", lv.name);
+            Err(Unfit::new(why))
+        }
+        Some(top) => Ok(Some(DeviceName::whole(format!("/dev/mapper/{}", top.name.raw())))),
+        None if live.is_active(vg, lv.uuid) => {
+            let why = format!("parts of LV {} are active: what they hold may change", lv.name);
+            Err(Unfit::new(why))
+        }
+        None => Ok(None),
+    }
 }
 
 fn only_device(now: &Inventory, pv: PvUuid) -> Option<DeviceName> {

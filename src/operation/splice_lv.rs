@@ -22,7 +22,7 @@ use crate::operation::{
 use crate::plan::hazard::Hazard;
 use crate::text::edit::{EditError, remove_lv};
 use crate::text::frame::Frame;
-use crate::text::splice::{NewNames, graft};
+use crate::text::splice::{Activation, NewNames, graft};
 use crate::text::tree::Section;
 use crate::units::Extents;
 
@@ -80,7 +80,8 @@ impl SpliceLv {
         let frame = Frame::of(&tree).map_err(|e| unreadable(&e))?;
         let from = crate::text::vg_of(&source.text).map_err(|e| unreadable(&e))?;
         let names: NewNames = self.lost.names.iter().cloned().collect();
-        graft(into, into_vg, frame.vg, &from, &names)
+        let activation = if self.lost.is_active { Activation::Leave } else { Activation::Skip };
+        graft(into, into_vg, (frame.vg, &from), &names, activation)
     }
 
     fn is_expected(&self, difference: &Difference) -> bool {
@@ -122,6 +123,10 @@ impl Contract for SpliceLv {
             reasons.push(format!("brings {}", parts.join(", ")));
         }
         reasons.extend(lost.notes.iter().cloned());
+        if lost.is_active {
+            reasons.push("described by its live table; it stays active as it is".to_owned());
+            return reasons;
+        }
         reasons.push(format!(
             "flagged to be skipped at activation until it was looked at: then \
              `lvchange -kn {}/{}`",
@@ -186,12 +191,14 @@ impl Contract for SpliceLv {
     fn lower_undo(&self, now: &Inventory, signature: &Signature) -> Result<Lowered, Unfit> {
         let live = live_of(now)?;
         let vg = now.vgs.get(&self.vg).and_then(|on_disk| on_disk.current.as_deref());
-        let lv = vg.and_then(|vg| vg.lv_by_uuid(self.lost.uuid));
-        if lv.is_none_or(|lv| lv.name != self.lost.as_name) {
-            let name = &self.lost.as_name;
-            return Err(Unfit::new(format!("LV {name} is not as it was put back any more")));
+        let Some(lv) = vg.and_then(|vg| vg.lv_by_uuid(self.lost.uuid)) else {
+            return Ok(Lowered { acts: Vec::new(), predicted: now.clone() });
+        };
+        if lv.name != self.lost.as_name {
+            let (name, now) = (&self.lost.as_name, &lv.name);
+            return Err(Unfit::new(format!("LV {name} was renamed to {now} since")));
         }
-        if live.is_active(self.vg, self.lost.uuid) {
+        if !self.lost.is_active && live.is_active(self.vg, self.lost.uuid) {
             let name = &self.lost.as_name;
             return Err(Unfit::new(format!(
                 "LV {name} is active: somebody may have written to it"

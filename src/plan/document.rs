@@ -140,7 +140,7 @@ pub enum LvState {
     Present,
 }
 
-/// Which metadata to use: `newest`, a version, or a file.
+/// Which metadata to use: `newest`, a version, a file, or the kernel's table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RecoverFrom {
     /// The newest that serves.
@@ -155,6 +155,8 @@ pub enum RecoverFrom {
     },
     /// A file with metadata; an absolute path.
     File(String),
+    /// The live table of the LV, which is active although the metadata lost it.
+    DeviceTable,
 }
 
 /// Something to be done at every apply.

@@ -18,6 +18,7 @@ pub fn problems(tree: &Tree) -> Vec<Problem> {
     let mut checker = Checker { tree, problems: Vec::new() };
     let metadata = at(&json, "/volume_group/metadata");
     checker.recover_from(metadata, &["volume_group", "metadata"]);
+    checker.no_table(metadata);
     for (key, pv) in entries(at(&json, "/physical_volumes")) {
         checker.pv(key, pv);
     }
@@ -96,6 +97,17 @@ impl Checker<'_> {
     fn recover_from(&mut self, object: &Value, path: &[&str]) {
         let path: Vec<&str> = path.iter().copied().chain(["recover_from", "file"]).collect();
         self.absolute(at(object, "/recover_from/file"), &path);
+    }
+
+    /// A table describes one LV, never a VG.
+    fn no_table(&mut self, metadata: &Value) {
+        if text(at(metadata, "/recover_from")).as_deref() == Some("device_table") {
+            let path = ["volume_group", "metadata", "recover_from"];
+            let message = "a device's table describes one LV, not the metadata of a VG".to_owned();
+            let help = "write it under the LV: `logical_volumes: {NAME: {state: present, \
+                        recover_from: device_table}}`";
+            self.at_value(Code::Contradiction, &path, message, help);
+        }
     }
 
     fn pv(&mut self, key: &str, pv: &Value) {

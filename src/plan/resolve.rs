@@ -169,7 +169,9 @@ impl Resolver<'_> {
                 RecoverFrom::File(file) => {
                     self.inventory.bad_files.iter().find(|bad| bad.path.raw() == file)
                 }
-                RecoverFrom::Newest | RecoverFrom::Version { .. } => None,
+                RecoverFrom::Newest | RecoverFrom::Version { .. } | RecoverFrom::DeviceTable => {
+                    None
+                }
             };
             let help = bad_file.map(|bad| bad.why.clone());
             self.problem(Code::UnknownVersion, path, error, help);
@@ -293,7 +295,8 @@ pub fn version_for<'t>(
     from: &RecoverFrom,
 ) -> Result<Option<&'t Version>, String> {
     match from {
-        RecoverFrom::Newest => Ok(None),
+        // Whose table it is, only the LV tells.
+        RecoverFrom::Newest | RecoverFrom::DeviceTable => Ok(None),
         RecoverFrom::Version { seqno, digest } => {
             let digest = digest.as_ref().map(|prefix| prefix.0.clone());
             let found = vg.timeline.find(&VersionName { seqno: *seqno, digest });
@@ -336,7 +339,7 @@ pub fn files_named(plan: &Plan) -> Vec<String> {
         .chain(lvs)
         .filter_map(|from| match from {
             RecoverFrom::File(file) => Some(file.clone()),
-            RecoverFrom::Newest | RecoverFrom::Version { .. } => None,
+            RecoverFrom::Newest | RecoverFrom::Version { .. } | RecoverFrom::DeviceTable => None,
         })
         .collect();
     files.sort();

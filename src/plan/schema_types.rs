@@ -95,12 +95,13 @@ impl<'de> Visitor<'de> for RecoverFromVisitor {
     type Value = RecoverFrom;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("`newest`, {seqno: …} or {file: …}")
+        f.write_str("`newest`, `device_table`, {seqno: …} or {file: …}")
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<RecoverFrom, E> {
         match text {
             "newest" => Ok(RecoverFrom::Newest),
+            "device_table" => Ok(RecoverFrom::DeviceTable),
             other => Err(E::custom(format!("`{other}` is no source of metadata"))),
         }
     }
@@ -193,9 +194,9 @@ impl JsonSchema for RecoverFrom {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "Which metadata to use: `newest`, a version, or a file.",
+            "description": "Which metadata to use: `newest`, a version, a file, or the live table of the LV.",
             "oneOf": [
-                { "const": "newest" },
+                { "enum": ["newest", "device_table"] },
                 {
                     "type": "object",
                     "properties": {

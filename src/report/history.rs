@@ -128,6 +128,7 @@ fn source_json(source: &Source) -> SourceJson {
         Source::Backup(path) => return file("backup", path),
         Source::Archive(path) => return file("archive", path),
         Source::File(path) => return file("file", path),
+        Source::DeviceTable(name) => return file("device_table", name),
     };
     SourceJson {
         kind,

@@ -208,12 +208,12 @@ fn does(acts: &[Act]) -> Vec<String> {
                 lines.push(format!("syncs {}", names.join(", ")));
             }
             Act::CopyToFile { content, to } => {
-                let size = content.map.len().bytes().unwrap_or(Bytes::ZERO);
+                let size = content.len.bytes().unwrap_or(Bytes::ZERO);
                 let path = ForeignText::from(to.path.as_str());
                 lines.push(format!("reads {size} of LV {}, writes {path}", content.name));
             }
             Act::CopyToDevice { content, to } => {
-                let size = content.map.len().bytes().unwrap_or(Bytes::ZERO);
+                let size = content.len.bytes().unwrap_or(Bytes::ZERO);
                 let path = ForeignText::from(to.path.as_str());
                 lines.push(format!("reads {size} of LV {}, writes over {path}", content.name));
             }
@@ -222,7 +222,7 @@ fn does(acts: &[Act]) -> Vec<String> {
                 lines.push(format!("holding LVM's locks, runs {}", write.command));
             }
             Act::CompareContent { content, .. } => {
-                let size = content.map.len().bytes().unwrap_or(Bytes::ZERO);
+                let size = content.len.bytes().unwrap_or(Bytes::ZERO);
                 lines.push(format!("reads {size} of LV {}", content.name));
             }
         }

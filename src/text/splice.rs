@@ -34,19 +34,25 @@ const LV_KEYS: [&[u8]; 16] = [
     b"writecache",
 ];
 
+/// Whether an LV that is put back is flagged to be skipped at activation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// It is, so that nothing activates it before it was checked.
+    Skip,
+    /// Its flags stay: it is active already.
+    Leave,
+}
+
 /// Puts an LV of one text, with its parts, into the VG of another.
-///
-/// What people see of it is flagged ACTIVATION_SKIP, so that nothing activates it before it was
-/// checked.
 ///
 /// # Errors
 /// [`EditError::DoesNotFit`], when a PV it lies on is not in the VG, or a name is taken.
 pub fn graft(
     into: &mut Section<'_>,
     into_vg: &Vg,
-    from: &Section<'_>,
-    from_vg: &Vg,
+    (from, from_vg): (&Section<'_>, &Vg),
     names: &NewNames,
+    activation: Activation,
 ) -> Result<(), EditError> {
     let lvs = from.section("logical_volumes").ok_or(EditError::NoSection("logical_volumes"))?;
     let renaming = Renaming { sections: section_names(from_vg, into_vg), names };
@@ -60,7 +66,7 @@ pub fn graft(
         }
         let mut section = section.clone().into_owned();
         renaming.apply(&mut section)?;
-        if from_vg.lv(old).is_some_and(Lv::has_visible) {
+        if activation == Activation::Skip && from_vg.lv(old).is_some_and(Lv::has_visible) {
             add_word(&mut section, "flags", "ACTIVATION_SKIP");
         }
         let key = Cow::Owned(new.as_str().as_bytes().to_vec());

@@ -119,7 +119,6 @@ fn refusing() {
 fn wrong_arguments() {
     let desk = Desk::empty();
     desk.put("plan.yaml", RETURNED);
-    snapshot("usage-no-image", &desk.run_bare(&["inspect"]));
     snapshot("usage-unknown-command", &desk.run_bare(&["mend"]));
     snapshot("usage-missing-image", &desk.run_bare(&["inspect", "--image", "nowhere.img"]));
     snapshot("usage-directory", &desk.run_bare(&["inspect", "--image", "."]));

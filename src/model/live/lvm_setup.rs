@@ -31,6 +31,25 @@ pub struct LvmSetup {
     pub left_out: Vec<LeftOut>,
 }
 
+impl LvmSetup {
+    /// What is taken for it when LVM2 cannot be asked: nothing is to be done with it then.
+    pub fn unknown() -> Self {
+        Self {
+            program: String::new(),
+            version: LvmVersion { major: 0, minor: 0, patch: 0 },
+            system_dir: "/etc/lvm".to_owned(),
+            locking_dir: "/run/lock/lvm".to_owned(),
+            backup_dir: "/etc/lvm/backup".to_owned(),
+            archive_dir: "/etc/lvm/archive".to_owned(),
+            system_id: None,
+            extra_system_ids: Vec::new(),
+            issue_discards: false,
+            udev_sync: true,
+            left_out: Vec::new(),
+        }
+    }
+}
+
 /// A version of LVM2, such as 2.03.16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LvmVersion {

@@ -1,0 +1,207 @@
+//! Steps on a running machine. LVM2 writes there, and so may anybody else: what a step did is told
+//! by looking, never by an exit code alone; what others did meanwhile stays.
+
+use crate::execute::engine::Run;
+use crate::execute::journal::{Left, Record};
+use crate::execute::step::{Ended, perform_all};
+use crate::execute::{Event, RunError};
+use crate::host::{ActError, Performed};
+use crate::ids::Digest;
+use crate::model::compare::differences;
+use crate::model::inventory::Inventory;
+use crate::model::live::MappedDevice;
+use crate::operation::{Lowered, Operation, Probe, Risk, Stage};
+use crate::simulate::lower;
+use crate::simulate::standing::standing;
+
+/// How often a step is worked out anew because somebody else wrote the metadata in between.
+const TRIES: usize = 50;
+
+const NO_EFFECT: &str =
+    "the commands reported success, and not all they should bring about is seen";
+/// What is seen when a step cannot be settled.
+pub(crate) const NEITHER: &str = "what is seen now is neither as before nor as intended";
+
+/// What came of acting.
+enum Verdict {
+    /// Done, and nothing else happened.
+    Done(Performed),
+    /// Somebody else wrote first; nothing was done.
+    Overtaken,
+    /// Not done, or not as it should be.
+    Failed(Left, String),
+}
+
+/// Does one step.
+pub(crate) fn step(run: &mut Run<'_, '_>, index: usize) -> Result<Ended, RunError> {
+    let Some(operation) = run.graph.operations.get(index).cloned() else {
+        return Ok(Ended::Failed(format!("BUG: there is no operation {index}")));
+    };
+    run.look_closely();
+    let is_met = is_state(&operation) && operation.contract().probe(&run.world) == Probe::After;
+    let signature = run.state.started.signature.clone();
+    let mut lowered = match lower(&operation, &run.world, &signature) {
+        Ok(lowered) => lowered,
+        // Somebody else brought it about in the meantime.
+        Err(_) if is_met => Lowered { acts: Vec::new(), predicted: run.world.clone() },
+        Err(unfit) => {
+            run.tell(Event::StepFailed(unfit.why.clone()));
+            return Ok(Ended::Failed(unfit.why));
+        }
+    };
+    if is_met {
+        lowered = Lowered { acts: Vec::new(), predicted: run.world.clone() };
+    }
+    let after = standing(&lowered.predicted, run.state.started.vg);
+    run.record(Record::StepStarted { step: index, checkpoint: None, after })?;
+    for _ in 0..TRIES {
+        match act(run, &operation, &lowered) {
+            Verdict::Done(Performed { sha256, written }) => {
+                run.record(Record::StepApplied { step: index, sha256, written })?;
+                run.tell(Event::StepDone);
+                return Ok(Ended::Applied);
+            }
+            Verdict::Failed(left, why) => return failed(run, index, left, why),
+            Verdict::Overtaken => match lower(&operation, &run.world, &signature) {
+                Ok(again) => lowered = again,
+                Err(unfit) => return failed(run, index, Left::Nothing, unfit.why),
+            },
+        }
+    }
+    let why = format!("somebody else wrote the metadata {TRIES} times while it was tried");
+    failed(run, index, Left::Nothing, why)
+}
+
+fn failed(run: &mut Run<'_, '_>, index: usize, left: Left, why: String) -> Result<Ended, RunError> {
+    run.tell(Event::StepFailed(why.clone()));
+    run.record(Record::StepFailed { step: index, left, why: why.clone() })?;
+    Ok(Ended::Failed(why))
+}
+
+fn is_state(operation: &Operation) -> bool {
+    operation.stage() == Stage::State
+}
+
+/// Acts, looks, and judges by what is seen.
+fn act(run: &mut Run<'_, '_>, operation: &Operation, lowered: &Lowered) -> Verdict {
+    let before = traces(run);
+    let performed = perform_all(run, &lowered.acts);
+    if !is_state(operation) {
+        return judge_by_result(run, operation, performed);
+    }
+    run.look_closely();
+    let left = if traces(run) == before { Left::Nothing } else { Left::Some };
+    judge(run, operation, lowered, performed, left)
+}
+
+/// What a step can change of the VG: its metadata, labels and headers, and which of its devices
+/// the kernel has, with what tables.
+fn traces(run: &Run<'_, '_>) -> (Digest, Vec<MappedDevice>) {
+    let vg = run.state.started.vg;
+    let live = run.world.live.iter();
+    let mut mapped: Vec<MappedDevice> =
+        live.flat_map(|live| live.mapped_of_vg(vg)).cloned().collect();
+    for device in &mut mapped {
+        device.open_count = 0;
+        device.status.clear();
+    }
+    (standing(&run.world, vg), mapped)
+}
+
+/// Evidence, tasks and checks leave no trace in an inventory: what they say counts.
+fn judge_by_result(
+    run: &Run<'_, '_>,
+    operation: &Operation,
+    performed: Result<Performed, ActError>,
+) -> Verdict {
+    match performed {
+        Ok(performed) => Verdict::Done(performed),
+        Err(error) => {
+            let writes = operation.contract().risk(run.world.realm) != Risk::ReadOnly;
+            let left = if writes { Left::Some } else { Left::Nothing };
+            Verdict::Failed(left, error.to_string())
+        }
+    }
+}
+
+fn judge(
+    run: &Run<'_, '_>,
+    operation: &Operation,
+    lowered: &Lowered,
+    performed: Result<Performed, ActError>,
+    left: Left,
+) -> Verdict {
+    let told = performed.as_ref().err().map(ToString::to_string);
+    match operation.contract().probe(&run.world) {
+        Probe::After => match violation(run, operation, &lowered.predicted) {
+            None => Verdict::Done(performed.unwrap_or_default()),
+            Some(why) => Verdict::Failed(Left::Everything, why),
+        },
+        Probe::Before => match performed {
+            Err(ActError::Overtaken(_)) => Verdict::Overtaken,
+            Err(error) => Verdict::Failed(left, error.to_string()),
+            Ok(_) => Verdict::Failed(left, NO_EFFECT.to_owned()),
+        },
+        Probe::Neither => {
+            let told = told.map(|told| format!("{told}; ")).unwrap_or_default();
+            Verdict::Failed(Left::Unknown, format!("{told}{NEITHER}"))
+        }
+    }
+}
+
+/// What the metadata says otherwise than predicted, when nobody but this run can have done it.
+fn violation(run: &Run<'_, '_>, operation: &Operation, predicted: &Inventory) -> Option<String> {
+    let vg = run.state.started.vg;
+    let of = |inventory: &Inventory| inventory.vgs.get(&vg).and_then(|on| on.current.clone());
+    let predicted = of(predicted)?;
+    let Some(observed) = of(&run.world) else {
+        return Some("not as predicted: no metadata of the VG counts any more".to_owned());
+    };
+    // A higher number than this run can have made: somebody else wrote as well, which is theirs to
+    // do. That this step did its part is known already.
+    if observed.seqno > predicted.seqno {
+        return None;
+    }
+    let found: Vec<String> = differences(&predicted, &observed)
+        .iter()
+        .filter(|difference| !operation.contract().allows(difference))
+        .map(|difference| format!("unexpected: {difference}"))
+        .collect();
+    (!found.is_empty()).then(|| format!("not as predicted: {}", found.join("; ")))
+}
+
+/// What became of a step that began and has no outcome, by a look that changes nothing.
+pub(crate) fn probe(run: &mut Run<'_, '_>, index: usize) -> Probe {
+    run.look_closely();
+    let operation = run.graph.operations.get(index);
+    operation.map_or(Probe::Neither, |operation| operation.contract().probe(&run.world))
+}
+
+/// Undoes one step, from what stands there now.
+pub(crate) fn undo(run: &mut Run<'_, '_>, index: usize) -> Result<(), String> {
+    let Some(operation) = run.graph.operations.get(index).cloned() else {
+        return Err(format!("BUG: there is no operation {index}"));
+    };
+    let signature = run.state.started.signature.clone();
+    let mut last = NO_EFFECT.to_owned();
+    for _ in 0..TRIES {
+        run.look_closely();
+        let undo = operation.contract().lower_undo(&run.world, &signature);
+        let acts = undo.map_err(|unfit| unfit.why)?.acts;
+        if acts.is_empty() {
+            return Ok(());
+        }
+        let before = traces(run);
+        let performed = perform_all(run, &acts);
+        run.look_closely();
+        match performed {
+            Err(ActError::Overtaken(why)) => last = why,
+            Err(error) if traces(run) == before => return Err(error.to_string()),
+            Ok(_) if traces(run) == before => return Err(NO_EFFECT.to_owned()),
+            // It did something: what is left to be done shows in the next round.
+            Err(error) => last = error.to_string(),
+            Ok(_) => {}
+        }
+    }
+    Err(last)
+}

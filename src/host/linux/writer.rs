@@ -1,0 +1,167 @@
+//! The running machine, to be changed: LVM2's commands, under locks.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::{Duration, Instant};
+
+use crate::host::copy::{self, ContentReader};
+use crate::host::linux::LinuxHost;
+use crate::host::linux::child::{self, Kept};
+use crate::host::linux::copy_over::copy_over;
+use crate::host::linux::lvm_lock::VgLocks;
+use crate::host::linux::run_lock::RunLock;
+use crate::host::{
+    ActError, DeviceInfo, HostError, Machine, Performed, Progress, ReadHost, TargetState, WriteHost,
+};
+use crate::ids::DeviceName;
+use crate::model::device::AreaHeader;
+use crate::model::inventory::Realm;
+use crate::model::live::Live;
+use crate::ondisk::area_header::{HEADER_SIZE, parse_area_header};
+use crate::ondisk::bytes::sector_at;
+use crate::operation::act::{Act, CopyFile};
+use crate::operation::command::{LockedWrite, Pointers};
+use crate::units::Bytes;
+
+/// A running machine that one run may change.
+#[derive(Debug)]
+pub struct LinuxWriter {
+    host: LinuxHost,
+    lock: RunLock,
+    /// How long LVM's locks are waited for.
+    wait: Duration,
+}
+
+impl LinuxWriter {
+    /// For as long as this lives no other run can begin on the VG the lock is of.
+    pub fn new(host: LinuxHost, lock: RunLock, wait: Duration) -> Self {
+        Self { host, lock, wait }
+    }
+
+    /// Writes metadata while nobody else can, if nobody did since it was worked out.
+    fn write_locked(
+        &mut self,
+        write: &LockedWrite,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), ActError> {
+        let deadline = Instant::now() + self.wait;
+        let locks = VgLocks::take(&write.locking_dir, &write.vg, deadline)?;
+        for pointers in &write.unchanged {
+            self.check_unchanged(pointers)?;
+        }
+        child::make_scratch_dir()?;
+        let (path, bytes) = &write.file;
+        put_new(path, bytes)?;
+        let kept = Kept { run: self.lock.file(), lvm: locks.kept() };
+        let result = child::run(&write.command, &kept, progress);
+        let _ = fs::remove_file(path);
+        drop(locks);
+        result
+    }
+
+    fn check_unchanged(&self, pointers: &Pointers) -> Result<(), ActError> {
+        let Pointers { device, area, slots } = pointers;
+        let bytes = self.host.read(device, area.offset, HEADER_SIZE)?;
+        let header = sector_at(&bytes, 0).map(|sector| parse_area_header(sector, *area));
+        match header {
+            Some(AreaHeader::Good(found)) if found == *slots => Ok(()),
+            Some(AreaHeader::Good(_) | AreaHeader::Damaged { .. }) | None => {
+                Err(ActError::Overtaken(format!("{device} holds other metadata than before")))
+            }
+        }
+    }
+}
+
+/// Makes a file for a child to read.
+fn put_new(path: &str, bytes: &[u8]) -> Result<(), HostError> {
+    let error = |cause| HostError::new("write", path, cause);
+    // What stands there is of an earlier try of this very run: the name has its time in it.
+    let _ = fs::remove_file(path);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .custom_flags(nix::libc::O_NOFOLLOW)
+        .open(path)
+        .map_err(error)?;
+    file.write_all(bytes).map_err(error)
+}
+
+impl ReadHost for LinuxWriter {
+    fn realm(&self) -> Realm {
+        self.host.realm()
+    }
+
+    fn devices(&self) -> Vec<DeviceInfo> {
+        self.host.devices()
+    }
+
+    fn read(&self, device: &DeviceName, offset: Bytes, len: Bytes) -> Result<Vec<u8>, HostError> {
+        self.host.read(device, offset, len)
+    }
+
+    fn read_file(&self, path: &str, size_max: Bytes) -> Result<Vec<u8>, HostError> {
+        self.host.read_file(path, size_max)
+    }
+
+    fn list_files(&self, directory: &str) -> Result<Vec<String>, HostError> {
+        self.host.list_files(directory)
+    }
+
+    fn target_state(&self, path: &str) -> TargetState {
+        self.host.target_state(path)
+    }
+
+    fn now(&self) -> i64 {
+        self.host.now()
+    }
+
+    fn machine(&self) -> Machine {
+        self.host.machine()
+    }
+
+    fn live(&self, known: Option<&Live>) -> Option<Live> {
+        self.host.live(known)
+    }
+}
+
+impl ContentReader for LinuxWriter {
+    fn zeros_at(&self, _: &DeviceName, _: Bytes) -> Result<Bytes, HostError> {
+        // A block device cannot tell.
+        Ok(Bytes::ZERO)
+    }
+}
+
+impl WriteHost for LinuxWriter {
+    fn perform(
+        &mut self,
+        act: &Act,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Performed, ActError> {
+        match act {
+            Act::Run(command) => {
+                let kept = Kept { run: self.lock.file(), lvm: Vec::new() };
+                child::run(command, &kept, progress)?;
+                Ok(Performed::default())
+            }
+            Act::WriteLocked(write) => {
+                self.write_locked(write, progress)?;
+                Ok(Performed::default())
+            }
+            Act::CopyToFile { content, to } => Ok(copy::copy_to_file(self, content, to, progress)?),
+            Act::CopyToDevice { content, to } => copy_over(self, content, to, progress),
+            Act::CompareContent { content, expected } => {
+                copy::compare(self, content, *expected, progress)
+            }
+            Act::Save(_) => Err(ActError::Unsupported("evidence is saved by the run itself")),
+            Act::Write(_) | Act::Sync(_) => {
+                Err(ActError::Unsupported("on a running machine LVM2 writes, and nobody else"))
+            }
+        }
+    }
+
+    fn clean_up(&mut self, copy: &CopyFile) -> Result<(), HostError> {
+        copy::clean_up(copy)
+    }
+}
