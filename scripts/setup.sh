@@ -48,5 +48,8 @@ fi
 
 if [ "${1:-build}" = test ]; then
     install lvm2 util-linux strace
+    # A kernel with device-mapper, and what the scenarios run on it.
+    install user-mode-linux thin-provisioning-tools dmsetup e2fsprogs xfsprogs kmod psmisc udev \
+        fdisk
     [ "$(id -u)" = 0 ] || { echo "the tests attach loop devices: run them as root" >&2; exit 1; }
 fi

@@ -189,6 +189,24 @@ fn every_test_file_is_listed() {
 }
 
 #[test]
+fn every_scenario_is_listed() {
+    let directory = root().join("tests/kernel/scenarios");
+    let list = fs::read_to_string(root().join("tests/kernel/scenarios.rs")).unwrap();
+    let files = rust_files(&directory);
+    assert_eq!(files.len(), list.matches("::SCENARIO,").count(), "scenarios.rs");
+    for file in files {
+        let name = file.file_stem().unwrap().to_str().unwrap();
+        assert!(list.contains(&format!("mod {name};")), "{name}.rs is not compiled");
+        assert!(list.contains(&format!(" {name}::SCENARIO,")), "{name}.rs is not run");
+        // Whoever sees it fail finds the file by its name.
+        let source = fs::read_to_string(&file).unwrap();
+        let named =
+            source.contains(&format!("\"{name}\"")) && source.contains("SCENARIO: Scenario");
+        assert!(named, "{name}.rs gives its scenario another name");
+    }
+}
+
+#[test]
 fn the_tables_of_sources_are_those_of_the_book() {
     // A layout stands once, in the source; the book includes it from there.
     for name in ["label", "area_header", "raid_superblock"] {
