@@ -12,6 +12,7 @@
     missing_docs,
     reason = "a test that meets what it does not expect is to end there and then"
 )]
+#![allow(clippy::format_push_string, reason = "what a test says is to be seen at a glance")]
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,

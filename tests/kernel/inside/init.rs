@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 
 use super::clean::Before;
 use super::{root, say};
-use crate::lab::program;
+use crate::lab::{DeviceMapper, program};
 use crate::shared::{EVENTS, Event, INSIDE, JOBS, Job, PROGRAM, transcript};
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -84,7 +84,7 @@ fn perform(job: &Job, out: &File) -> Result<(), String> {
     let verdict = match wait_for(group, job.limit) {
         Some(0) => Ok(()),
         Some(code) => Err(format!("exit code {code}: see the end of the transcript")),
-        None => Err(format!("not done after {:?}", job.limit)),
+        None => Err(format!("not done after {:?}{}", job.limit, suspended())),
     };
     let _ = killpg(group, Signal::SIGKILL);
     let until = Instant::now() + DYING;
@@ -96,6 +96,15 @@ fn perform(job: &Job, out: &File) -> Result<(), String> {
         sleep(LOOK_EVERY);
     }
     verdict
+}
+
+/// The most likely reason why somebody waits for ever.
+fn suspended() -> String {
+    let mut text = String::new();
+    for device in DeviceMapper::all().iter().filter(|device| device.suspended) {
+        text += &format!("; {} is suspended", device.name);
+    }
+    text
 }
 
 /// The exit code of the process, if it ends in time.

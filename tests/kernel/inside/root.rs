@@ -76,7 +76,7 @@ pub fn furnish() {
     for directory in ["/run/lock/lvm", "/run/lvm", "/etc/lvm/backup", "/etc/lvm/archive"] {
         fs::create_dir_all(directory).unwrap();
     }
-    fs::write("/etc/lvm/lvm.conf", lvm_conf::WITHOUT_UDEV).unwrap();
+    lvm_conf::reset();
 }
 
 fn load_modules() {

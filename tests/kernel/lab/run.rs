@@ -1,9 +1,13 @@
 //! Runs programs and writes down what came of them.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
+
+use tempfile::tempfile;
 
 use crate::shared::{INSIDE, LVMEND};
 
@@ -102,14 +106,12 @@ pub fn program(name: &str) -> Command {
 
 fn run(command: &mut Command, shown: &str) -> Ran {
     write_down(&format!("$ {shown}\n"));
-    let output = command.output().unwrap_or_else(|e| panic!("{shown}: {e}"));
-    let code = output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0));
-    let ran = Ran {
-        command: shown.to_owned(),
-        code,
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    };
+    // Files rather than pipes: what a script leaves in the background may hold them for ever.
+    let (out, err) = (tempfile().unwrap(), tempfile().unwrap());
+    command.stdout(out.try_clone().unwrap()).stderr(err.try_clone().unwrap());
+    let status = command.status().unwrap_or_else(|e| panic!("{shown}: {e}"));
+    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    let ran = Ran { command: shown.to_owned(), code, stdout: content(out), stderr: content(err) };
     let mut text = format!("{}{}", ran.stdout, ran.stderr);
     if code != 0 {
         let _ = writeln!(text, "(exit code {code})");
@@ -118,10 +120,17 @@ fn run(command: &mut Command, shown: &str) -> Ran {
     ran
 }
 
+fn content(mut file: File) -> String {
+    let mut bytes = Vec::new();
+    file.rewind().unwrap();
+    file.read_to_end(&mut bytes).unwrap();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// Through to the outside: what was run last is to be seen even if the machine dies of it.
 fn write_down(text: &str) {
     print!("{text}");
     let out = std::io::stdout();
-    std::io::Write::flush(&mut out.lock()).unwrap();
+    out.lock().flush().unwrap();
     nix::unistd::fsync(out.as_fd()).unwrap();
 }

@@ -19,9 +19,9 @@ impl Udevd {
         wait_until("udevd listens", || Path::new(CONTROL).exists());
         sh("udevadm trigger --action=add --subsystem-match=block");
         lvm_conf::set(&[
-            "activation/udev_sync = 1",
-            "activation/udev_rules = 1",
-            "devices/obtain_device_list_from_udev = 1",
+            ("activation/udev_sync", "1"),
+            ("activation/udev_rules", "1"),
+            ("devices/obtain_device_list_from_udev", "1"),
         ]);
         Self::settle();
     }

@@ -130,7 +130,7 @@ impl Process {
     fn boot(share: &Share, disks: &[PathBuf]) -> Self {
         let directory = share.path().display();
         let console = File::create(share.console()).unwrap();
-        // The machine dies with this program, even when that is killed and cannot see to it.
+        // The kernel dies with this program, even when that is killed and cannot see to it.
         let mut command = Command::new("setpriv");
         command
             .args(["--pdeathsig", "KILL"])

@@ -17,7 +17,7 @@ pub const SCENARIO: Scenario = Scenario::alone(
 );
 
 /// How long the witness writes before the power fails.
-const WRITING: Duration = Duration::from_millis(1500);
+const WRITING: Duration = Duration::from_millis(2500);
 
 fn make() {
     lvm(&format!("vgcreate vg {} {}", ubd(0), ubd(1)));
