@@ -17,6 +17,7 @@ use crate::ids::{Digest, VgUuid};
 use crate::model::choice::Standing;
 use crate::model::device::{Content, Device, MetadataArea, RingContent, SlotText};
 use crate::model::inventory::{Inventory, VgOnDisk};
+use crate::model::live::Live;
 use crate::model::signature::ForeignSignature;
 use crate::model::timeline::{MetadataText, Place, Source, Timeline};
 use crate::model::vg::Vg;
@@ -76,6 +77,8 @@ pub fn take_again(host: &dyn ReadHost, scope: &Scope, known: &Inventory) -> Inve
 }
 
 fn take_knowing(host: &dyn ReadHost, scope: &Scope, known: Option<&Inventory>) -> Inventory {
+    let live = host.live(known.and_then(|known| known.live.as_deref())).map(Arc::new);
+    let scope = &with_lvm_dirs(host, scope, live.as_deref());
     let mut store = TextStore::knowing(known);
     let mut devices: Vec<Device> =
         host.devices().into_iter().map(|info| look_at(host, info, &mut store)).collect();
@@ -104,7 +107,7 @@ fn take_knowing(host: &dyn ReadHost, scope: &Scope, known: Option<&Inventory>) -
         bad_files,
         texts: BTreeMap::new(),
         raid_metas: BTreeMap::new(),
-        live: host.live(known.and_then(|known| known.live.as_deref())).map(Arc::new),
+        live,
     };
     let vgs = store.hand_over_texts(&mut inventory.texts);
     for (uuid, texts) in found {
@@ -118,6 +121,21 @@ fn take_knowing(host: &dyn ReadHost, scope: &Scope, known: Option<&Inventory>) -
         inventory.raid_metas = raid::look_at_legs(host, &inventory);
     }
     inventory
+}
+
+/// On a running machine LVM2 tells where its files are, unless somebody said otherwise.
+fn with_lvm_dirs(host: &dyn ReadHost, scope: &Scope, live: Option<&Live>) -> Scope {
+    let mut scope = scope.clone();
+    if let Some(live) = live {
+        // LVM2 makes them when it first writes there.
+        let is_there = |directory: &str| host.list_files(directory).is_ok();
+        let or = |said: Option<String>, lvm: &str| {
+            said.or_else(|| is_there(lvm).then(|| lvm.to_owned()))
+        };
+        scope.backup_dir = or(scope.backup_dir, &live.lvm.backup_dir);
+        scope.archive_dir = or(scope.archive_dir, &live.lvm.archive_dir);
+    }
+    scope
 }
 
 fn look_at(host: &dyn ReadHost, info: DeviceInfo, store: &mut TextStore) -> Device {

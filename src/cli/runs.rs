@@ -14,7 +14,7 @@ use crate::cli::output::{Output, talk};
 use crate::cli::world::{WAIT, open_images, scope_for, state, this_machine};
 use crate::discover;
 use crate::execute::journal::{Journal, JournalError};
-use crate::execute::run_state::RunState;
+use crate::execute::run_state::{Phase, RunState};
 use crate::execute::{self, Engine, Event, Listener, Outcome, Resumer, RunError, RunReport};
 use crate::host::image::ImageFile;
 use crate::host::state::{Missing, StateDirectory};
@@ -265,10 +265,8 @@ fn try_take_up(args: &Args, run: &str, output: &mut Output, way: Way) -> Result<
         Way::Resume => {
             let result = execute::resume(&mut engine, run, world, &resumer);
             let exit = match begun.phase {
-                execute::run_state::Phase::Back => Exit::of_rollback,
-                execute::run_state::Phase::Forward | execute::run_state::Phase::Over(_) => {
-                    Exit::of_run
-                }
+                Phase::Back | Phase::Over(Outcome::Stuck) => Exit::of_rollback,
+                Phase::Forward | Phase::Over(_) => Exit::of_run,
             };
             finish(result, exit, output)
         }

@@ -200,7 +200,10 @@ pub fn next(mut state: RunState, record: &Record) -> Result<RunState, Illegal> {
             step_mut(&mut state, *step)?.state = StepState::UndoStarted;
         }
         Record::StepUndone { step } => {
-            undone_step(&mut state, *step)?.state = StepState::Undone;
+            let step = undone_step(&mut state, *step)?;
+            step.state = StepState::Undone;
+            // Why an earlier try to undo it failed is no news any more.
+            step.why = None;
         }
         Record::UndoFailed { step, why } => {
             let step = undone_step(&mut state, *step)?;

@@ -1,19 +1,33 @@
 //! The scenarios, one file each. `tests/it/tidy.rs` finds one that is missing here.
 
+mod bad_areas;
 mod boots;
+mod competition;
+mod deleted_lv;
 mod disks_come_back;
 mod images;
+mod lost_but_active;
 mod power_off;
+mod returned_pv;
 mod udev;
+mod wiped_everything;
+mod wiped_label;
 mod witness;
 
 use crate::scenario::Scenario;
 
 /// In the order in which they are run.
-pub const ALL: [Scenario; 6] = [
+pub const ALL: [Scenario; 13] = [
     boots::SCENARIO,
     images::SCENARIO,
     disks_come_back::SCENARIO,
+    returned_pv::SCENARIO,
+    deleted_lv::SCENARIO,
+    wiped_label::SCENARIO,
+    wiped_everything::SCENARIO,
+    bad_areas::SCENARIO,
+    lost_but_active::SCENARIO,
+    competition::SCENARIO,
     witness::SCENARIO,
     udev::SCENARIO,
     power_off::SCENARIO,

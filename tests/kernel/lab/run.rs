@@ -13,7 +13,7 @@ use crate::shared::{INSIDE, LVMEND};
 
 /// Where `lvmend` keeps its runs unless the scenario says otherwise. It does not outlive the
 /// machine.
-const STATE: &str = "/run/lvmend";
+pub const STATE: &str = "/run/state";
 
 /// A program that has ended.
 pub struct Ran {
