@@ -2,6 +2,7 @@
 //!
 //! Pure. Nothing is decided here about order or about how a change is made.
 
+mod activation;
 mod attach;
 mod base;
 mod bring;
@@ -9,6 +10,7 @@ mod claims;
 mod label;
 mod recover;
 mod sound;
+mod users;
 
 use std::fmt;
 
@@ -22,7 +24,9 @@ use crate::plan::hazard::Hazard;
 use crate::plan::resolve::Goals;
 use crate::units::{Bytes, Sectors};
 
+pub use activation::ActiveLv;
 pub use base::{Base, BaseVersion};
+pub use users::{in_the_way, refuse_users, users};
 
 /// What a plan comes to in the face of an inventory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +50,22 @@ pub enum Change {
     RestorePv(ReturnedPv),
     /// An LV is gone and can be brought back.
     RecoverLv(Box<LostLv>),
+    /// LVs are active that should not be.
+    Deactivate(Vec<ActiveLv>),
+    /// LVs are not active that should be.
+    Activate(Vec<ActiveLv>),
+}
+
+impl Change {
+    /// Whether it writes to PVs of the VG, rather than only to the kernel's tables.
+    pub const fn writes_metadata(&self) -> bool {
+        match self {
+            Self::WriteLabel(_) | Self::WriteAreas(_) | Self::RestorePv(_) | Self::RecoverLv(_) => {
+                true
+            }
+            Self::Deactivate(_) | Self::Activate(_) => false,
+        }
+    }
 }
 
 /// A PV without a label.
@@ -192,6 +212,10 @@ pub enum RefusalCode {
     HazardNotAccepted,
     /// An operation would meet a world it must not be done to.
     Unfit,
+    /// Only a running machine can do it.
+    NeedsKernel,
+    /// Somebody uses the volume.
+    VolumeInUse,
 }
 
 /// Something that speaks against the plan.
@@ -230,7 +254,7 @@ struct Context<'a> {
 
 /// Compares goals with an inventory.
 pub fn diff(goals: &Goals, inventory: &Inventory) -> Diff {
-    let mut diff = Diff::default();
+    let mut diff = Diff { notes: goals.notes.clone(), ..Diff::default() };
     let Some(vg) = inventory.vgs.get(&goals.vg) else {
         let gone = "nothing of this volume group was found";
         diff.refusals.push(Refusal::new(RefusalCode::NoMetadata, goals.vg, gone));
@@ -249,7 +273,8 @@ pub fn diff(goals: &Goals, inventory: &Inventory) -> Diff {
     sound::unsound_areas(&context, &base, &mut diff);
     attach::returned_pvs(&context, &base, &mut diff);
     recover::lost_lvs(&context, &base, &mut diff);
-    if !diff.changes.is_empty() {
+    activation::wrong_activation(&context, &base, &mut diff);
+    if diff.changes.iter().any(Change::writes_metadata) {
         refuse_read_only(&context, &base, &mut diff);
         refuse_absent(&context, &base, &mut diff);
     }

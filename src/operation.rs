@@ -6,6 +6,8 @@
 //! world to the prediction, `report` prints all of it: one story, four readers.
 
 pub mod act;
+mod activate_lvs;
+pub mod activation;
 mod area_place;
 mod check_sha256;
 pub mod command;
@@ -13,6 +15,7 @@ mod commit;
 mod commit_metadata;
 mod content;
 mod copy_lv;
+mod deactivate_lvs;
 mod live_commit;
 mod restore_missing_pv;
 mod save_evidence;
@@ -27,9 +30,11 @@ use crate::model::inventory::{Inventory, Realm};
 use crate::operation::act::{Act, CopyFile};
 use crate::plan::hazard::Hazard;
 
+pub use activate_lvs::ActivateLvs;
 pub use check_sha256::CheckSha256;
 pub use commit_metadata::CommitMetadata;
 pub use copy_lv::CopyLv;
+pub use deactivate_lvs::DeactivateLvs;
 pub use restore_missing_pv::RestoreMissingPv;
 pub use save_evidence::SaveEvidence;
 pub use splice_lv::SpliceLv;
@@ -49,6 +54,10 @@ pub enum Operation {
     RestoreMissingPv(RestoreMissingPv),
     /// Puts a lost LV into the current metadata.
     SpliceLv(Box<SpliceLv>),
+    /// Activates LVs.
+    ActivateLvs(ActivateLvs),
+    /// Deactivates LVs that nobody uses.
+    DeactivateLvs(DeactivateLvs),
     /// Copies the content of an LV.
     CopyLv(CopyLv),
     /// Compares the content of an LV with a digest.
@@ -64,6 +73,8 @@ impl Operation {
             Self::CommitMetadata(operation) => operation,
             Self::RestoreMissingPv(operation) => operation,
             Self::SpliceLv(operation) => operation.as_ref(),
+            Self::ActivateLvs(operation) => operation,
+            Self::DeactivateLvs(operation) => operation,
             Self::CopyLv(operation) => operation,
             Self::CheckSha256(operation) => operation,
         }
@@ -77,6 +88,8 @@ impl Operation {
             Self::CommitMetadata(_) => "commit_metadata",
             Self::RestoreMissingPv(_) => "restore_missing_pv",
             Self::SpliceLv(_) => "splice_lv",
+            Self::ActivateLvs(_) => "activate_lvs",
+            Self::DeactivateLvs(_) => "deactivate_lvs",
             Self::CopyLv(_) => "copy_lv",
             Self::CheckSha256(_) => "check_sha256",
         }
@@ -104,7 +117,9 @@ impl Operation {
             Self::WritePvLabel(_)
             | Self::CommitMetadata(_)
             | Self::RestoreMissingPv(_)
-            | Self::SpliceLv(_) => Stage::State,
+            | Self::SpliceLv(_)
+            | Self::ActivateLvs(_)
+            | Self::DeactivateLvs(_) => Stage::State,
             Self::CopyLv(_) => Stage::Task,
             Self::CheckSha256(_) => Stage::Check,
         }
@@ -168,6 +183,8 @@ pub enum Resource {
     Label(PvUuid),
     /// The content of an LV.
     Content(LvUuid),
+    /// Whether the kernel has the devices of an LV, and what they map.
+    Active(LvUuid),
     /// A file.
     File(String),
 }
@@ -179,6 +196,7 @@ impl std::fmt::Display for Resource {
             Self::Metadata(_) => f.write_str("the VG's metadata"),
             Self::Label(pv) => write!(f, "the label of PV {pv}"),
             Self::Content(_) => f.write_str("the LV's content"),
+            Self::Active(_) => f.write_str("the LV's devices"),
             Self::File(path) => write!(f, "{}", ForeignText::from(path.as_str())),
         }
     }

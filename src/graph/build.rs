@@ -9,8 +9,8 @@ use crate::model::device::DiskArea;
 use crate::model::inventory::{CopyManifest, Inventory, Space, TargetFile};
 use crate::model::vg::Vg;
 use crate::operation::{
-    CheckSha256, CommitMetadata, CopyLv, Operation, RestoreMissingPv, SaveEvidence, SpliceLv,
-    WritePvLabel,
+    ActivateLvs, CheckSha256, CommitMetadata, CopyLv, DeactivateLvs, Operation, RestoreMissingPv,
+    SaveEvidence, SpliceLv, WritePvLabel,
 };
 use crate::plan::document::{Check, CopyTarget, Task};
 use crate::plan::resolve::Goals;
@@ -69,6 +69,12 @@ impl Builder<'_> {
                 meanwhile: returned.meanwhile.clone(),
                 hazards: returned.hazards.clone(),
             }),
+            Change::Deactivate(lvs) => {
+                Operation::DeactivateLvs(DeactivateLvs { vg, name: name.clone(), lvs: lvs.clone() })
+            }
+            Change::Activate(lvs) => {
+                Operation::ActivateLvs(ActivateLvs { vg, name: name.clone(), lvs: lvs.clone() })
+            }
             Change::RecoverLv(lost) => Operation::SpliceLv(Box::new(SpliceLv {
                 vg,
                 vg_name: name.clone(),
@@ -109,7 +115,9 @@ impl Builder<'_> {
             Change::RecoverLv(_)
             | Change::WriteLabel(_)
             | Change::WriteAreas(_)
-            | Change::RestorePv(_) => None,
+            | Change::RestorePv(_)
+            | Change::Deactivate(_)
+            | Change::Activate(_) => None,
         });
         recovered.or_else(|| {
             let vg = self.current()?;

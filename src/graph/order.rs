@@ -16,16 +16,19 @@ use crate::operation::{Operation, Resource, Risk, Stage, Touches};
 type Rank = (Stage, u8, OperationId);
 
 fn rank(operation: &Operation) -> Rank {
-    // Labels make areas reachable, sound areas make the metadata count, returned PVs make LVs
-    // whole, and only then is an LV put back.
+    // What must be free is freed first. Labels make areas reachable, sound areas make the metadata
+    // count, returned PVs make LVs whole, and only then is an LV put back; what is to be active is
+    // activated when the metadata is as it should be.
     let kind = match operation {
         Operation::SaveEvidence(_) => 0,
-        Operation::WritePvLabel(_) => 1,
-        Operation::CommitMetadata(_) => 2,
-        Operation::RestoreMissingPv(_) => 3,
-        Operation::SpliceLv(_) => 4,
-        Operation::CopyLv(_) => 5,
-        Operation::CheckSha256(_) => 6,
+        Operation::DeactivateLvs(_) => 1,
+        Operation::WritePvLabel(_) => 2,
+        Operation::CommitMetadata(_) => 3,
+        Operation::RestoreMissingPv(_) => 4,
+        Operation::SpliceLv(_) => 5,
+        Operation::ActivateLvs(_) => 6,
+        Operation::CopyLv(_) => 7,
+        Operation::CheckSha256(_) => 8,
     };
     (operation.stage(), kind, operation.id())
 }

@@ -81,6 +81,11 @@ impl Live {
         self.mapped.iter().any(|mapped| mapped.layer.as_ref().is_some_and(is_of))
     }
 
+    /// Whether this LV can be used: its own device is there, with a table, and not suspended.
+    pub fn is_up(&self, vg: VgUuid, lv: LvUuid) -> bool {
+        self.top_of(vg, lv).is_some_and(|top| !top.suspended && !top.live.is_empty())
+    }
+
     /// The kernel's node of a device, by any of its names.
     pub fn node(&self, written: &str) -> Option<&BlockNode> {
         let is_it = |node: &&BlockNode| {

@@ -232,6 +232,41 @@ impl<'vg> Roles<'vg> {
     }
 }
 
+/// The LVs that LVM activates and deactivates only together: an origin of classic snapshots, which
+/// commands must name, and then its snapshots. Of all others, the LV alone.
+pub fn activated_together<'vg>(vg: &'vg Vg, lv: &'vg Lv) -> Vec<&'vg Lv> {
+    let links = || {
+        vg.lvs.iter().flat_map(|lv| &lv.segments).filter_map(|segment| match &segment.kind {
+            SegmentKind::Snapshot { origin, cow_store, .. } => Some((origin, cow_store)),
+            SegmentKind::Striped { .. }
+            | SegmentKind::Mirror { .. }
+            | SegmentKind::Raid { .. }
+            | SegmentKind::ThinPool { .. }
+            | SegmentKind::Thin { .. }
+            | SegmentKind::CachePool { .. }
+            | SegmentKind::Cache { .. }
+            | SegmentKind::Writecache { .. }
+            | SegmentKind::Integrity { .. }
+            | SegmentKind::Vdo { .. }
+            | SegmentKind::VdoPool { .. }
+            | SegmentKind::Error
+            | SegmentKind::Zero
+            | SegmentKind::Unknown { .. } => None,
+        })
+    };
+    let origin =
+        links().find(|(_, store)| **store == lv.name).map_or(&lv.name, |(origin, _)| origin);
+    let stores = links().filter(|(of, _)| *of == origin).filter_map(|(_, store)| vg.lv(store));
+    vg.lv(origin).into_iter().chain(stores).collect()
+}
+
+/// LVs that need this one while they are active, and are no parts of it, such as thin LVs their pool.
+pub fn leaning_on<'vg>(vg: &'vg Vg, lv: &Lv) -> Vec<&'vg Lv> {
+    let leans =
+        |other: &&Lv| references(other).any(|(name, role)| !role.is_part() && *name == lv.name);
+    vg.lvs.iter().filter(|other| !is_snapshot_link(other)).filter(leans).collect()
+}
+
 /// Whether this is the pseudo LV that ties a classic snapshot to its origin.
 pub fn is_snapshot_link(lv: &Lv) -> bool {
     lv.segments.iter().any(|s| matches!(s.kind, SegmentKind::Snapshot { .. }))

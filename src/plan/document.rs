@@ -118,7 +118,9 @@ pub enum PvState {
 #[serde(deny_unknown_fields)]
 pub struct LogicalVolume {
     /// `present`: recovered from older metadata when it is gone.
-    pub state: LvState,
+    #[serde(default)]
+    #[schemars(with = "LvState")]
+    pub state: Option<LvState>,
     /// Its UUID; without it the newest LV of that name is meant.
     #[serde(default)]
     #[schemars(with = "UuidSchema")]
@@ -130,6 +132,22 @@ pub struct LogicalVolume {
     #[serde(default)]
     #[schemars(with = "NameSchema")]
     pub recover_as: Option<LvName>,
+    /// Whether its device is there. The only key that a glob may have.
+    #[serde(default)]
+    #[schemars(with = "Activation")]
+    pub activation: Option<Activation>,
+}
+
+/// Whether an LV is active: whether the kernel has its device. Only on a running machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// Its device is there. An LV that the same plan recovers is activated read-only.
+    Active,
+    /// Neither its device nor its layers are there; refused while somebody uses it.
+    Inactive,
+    /// As it is; also where a glob says otherwise.
+    Unchanged,
 }
 
 /// The state an LV should be in.

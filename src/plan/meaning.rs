@@ -120,10 +120,13 @@ impl Checker<'_> {
 
     fn lv(&mut self, name: &str, lv: &Value) {
         self.recover_from(lv, &["logical_volumes", name]);
+        if !lv.is_object() {
+            return;
+        }
         if LvPattern::parse(name).is_ok_and(|pattern| pattern.is_glob()) {
-            let message = format!("`{name}` is a glob, which matches only LVs that are there");
-            let help = "name the LV to be recovered; a glob cannot bring anything back";
-            self.at_key(Code::NoEffect, &["logical_volumes", name], message, help);
+            self.glob(name, lv);
+        } else {
+            self.literal(name, lv);
         }
         let new_name = text(at(lv, "/recover_as")).and_then(|name| name.parse::<LvName>().ok());
         if let Some(reserved) = new_name.filter(LvName::is_reserved) {
@@ -131,6 +134,47 @@ impl Checker<'_> {
             let message = format!("LVM keeps names like `{reserved}` for itself");
             self.at_value(Code::BadValue, &path, message, "choose another name");
         }
+    }
+
+    /// A glob means LVs that are there, so it says nothing of where one comes from.
+    fn glob(&mut self, name: &str, lv: &Value) {
+        if !at(lv, "/state").is_null() {
+            let message = format!("`{name}` is a glob, which matches only LVs that are there");
+            let help = "name the LV to be recovered; a glob cannot bring anything back";
+            self.at_key(Code::NoEffect, &["logical_volumes", name], message, help);
+        }
+        for key in ["uuid", "recover_from", "recover_as"] {
+            if !at(lv, &format!("/{key}")).is_null() {
+                let message = format!("`{key}` cannot stand for every LV that matches `{name}`");
+                let path = ["logical_volumes", name, key];
+                self.at_key(Code::Contradiction, &path, message, "name the LV");
+            }
+        }
+        if entries(lv).next().is_none() {
+            self.nothing_asked(name);
+        }
+    }
+
+    fn literal(&mut self, name: &str, lv: &Value) {
+        if !at(lv, "/state").is_null() {
+            return;
+        }
+        for key in ["recover_from", "recover_as"] {
+            if !at(lv, &format!("/{key}")).is_null() {
+                let message = format!("`{key}` without `state: present` recovers nothing");
+                let path = ["logical_volumes", name, key];
+                self.at_key(Code::NoEffect, &path, message, "add `state: present`");
+            }
+        }
+        if at(lv, "/activation").is_null() {
+            self.nothing_asked(name);
+        }
+    }
+
+    fn nothing_asked(&mut self, name: &str) {
+        let message = format!("nothing is asked of LV `{name}`");
+        let path = ["logical_volumes", name];
+        self.at_key(Code::NoEffect, &path, message, "add `state: present` or `activation:`");
     }
 
     /// Two LVs cannot come back under one name.

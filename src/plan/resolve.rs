@@ -3,13 +3,15 @@
 //! UUIDs decide. What matches nothing anywhere, neither now nor in any version that still stands,
 //! is a problem of the document.
 
+mod activation;
+
 use crate::ids::{LvName, LvUuid, PvUuid, VgUuid};
 use crate::model::choice::Standing;
 use crate::model::inventory::{Inventory, VgOnDisk};
 use crate::model::timeline::{FindVersionError, Source, Version, VersionName};
 use crate::model::vg::Vg;
 use crate::plan::Plan;
-use crate::plan::document::{Check, RecoverFrom, Task};
+use crate::plan::document::{Activation, Check, LvState, RecoverFrom, Task};
 use crate::plan::glob::LvPattern;
 use crate::plan::problem::{Code, Problem};
 use crate::plan::schema_types::PvKey;
@@ -28,10 +30,14 @@ pub struct Goals {
     pub attached: Vec<AttachedPv>,
     /// LVs that are to be present, by name.
     pub present: Vec<PresentLv>,
+    /// LVs that are to be active or inactive.
+    pub activation: Vec<WantedActivation>,
     /// What is done at every apply.
     pub tasks: Vec<Task>,
     /// What must hold in the end.
     pub checks: Vec<Check>,
+    /// What is worth knowing.
+    pub notes: Vec<String>,
 }
 
 /// A PV that is to be attached.
@@ -54,6 +60,19 @@ pub struct PresentLv {
     pub recover_from: RecoverFrom,
     /// What it is to be called when it comes back.
     pub recover_as: Option<LvName>,
+}
+
+/// An LV that is to be active or inactive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedActivation {
+    /// What it is called, or will be once it is recovered.
+    pub name: LvName,
+    /// The name the plan gives; another one where it is recovered under a new name.
+    pub key: LvName,
+    /// Its UUID, where the plan gives one.
+    pub uuid: Option<LvUuid>,
+    /// What it is to be; never unchanged.
+    pub activation: Activation,
 }
 
 /// Looks up everything a plan names.
@@ -150,14 +169,17 @@ impl Resolver<'_> {
         });
         let attached = self.attached();
         let present = self.present();
+        let (activation, notes) = self.activation();
         self.check_lvs_of_tasks(&present);
         Goals {
             vg: self.vg.uuid,
             sound_metadata,
             attached,
             present,
+            activation,
             tasks: document.tasks.clone(),
             checks: document.checks.clone(),
+            notes,
         }
     }
 
@@ -208,7 +230,7 @@ impl Resolver<'_> {
         let document = &self.plan.document;
         let mut lvs = Vec::new();
         for (pattern, wanted) in &document.logical_volumes {
-            let LvPattern::Name(name) = pattern else {
+            let (LvPattern::Name(name), Some(LvState::Present)) = (pattern, wanted.state) else {
                 continue;
             };
             let text = name.to_string();

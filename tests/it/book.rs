@@ -4,7 +4,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lvmend::host::fake::Schedule;
+use lvmend::model::inventory::Realm;
+use lvmend::operation::Operation;
+
+use crate::support::fixture::Fixture;
+use crate::support::live::{edit, machine, mapped_lv, planned, vg};
 use crate::support::program::Desk;
+use crate::support::world::{World, plan};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -173,14 +180,65 @@ fn the_table_of_operations_is_what_plans_say() {
     rows.extend(operations_of("deleted-lv", nothing, &recover));
     rows.sort();
     rows.dedup();
-    let mut listed: Vec<[String; 3]> = read("book/src/operations.md")
-        .lines()
-        .filter(|line| line.starts_with("| `"))
-        .map(|line| {
-            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-            [cells[1].trim_matches('`').to_owned(), cells[2].to_owned(), cells[3].to_owned()]
-        })
-        .collect();
-    listed.sort();
-    assert_eq!(rows, listed);
+    assert_eq!(rows, table_of_operations(0));
+}
+
+/// Rows of the first or second table: on images, on a running machine.
+fn table_of_operations(table: usize) -> Vec<[String; 3]> {
+    let book = read("book/src/operations.md");
+    let part = book.split("\n## On a running machine\n").nth(table).unwrap();
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        [cells[1].trim_matches('`').to_owned(), cells[2].to_owned(), cells[3].to_owned()]
+    };
+    let mut rows: Vec<[String; 3]> =
+        part.lines().filter(|line| line.starts_with("| `")).map(row).collect();
+    rows.sort();
+    rows
+}
+
+#[test]
+fn the_table_of_operations_on_running_machines_is_what_they_say() {
+    let mut rows = Vec::new();
+    for operation in live_operations() {
+        let contract = operation.contract();
+        let risk = contract.risk(Realm::Live).name().to_owned();
+        rows.push([operation.kind().to_owned(), risk, contract.undo(Realm::Live).to_owned()]);
+    }
+    rows.sort();
+    rows.dedup();
+    assert_eq!(rows, table_of_operations(1));
+}
+
+/// One of every kind at least.
+fn live_operations() -> Vec<Operation> {
+    let head = "version: 1\nname: x\nvolume_group: {name: vg";
+    let sound = format!("{head}, metadata: {{state: sound}}}}\n");
+    let damaged = |at: usize, len: usize| {
+        let mut disks = Fixture::new("plain").disks();
+        disks[0].1[at..at + len].fill(0);
+        World::with(disks, &Schedule::quiet()).plan(&plan(&sound))
+    };
+    let on_images =
+        |fixture: &str, rest: &str| World::of(fixture).plan(&plan(&format!("{head}}}\n{rest}")));
+    let live = |fixture: &str, rest: &str| planned(&machine(fixture), &format!("{head}}}\n{rest}"));
+    let mut active = machine("plain");
+    let simple = mapped_lv(&vg(&active), "simple", "", 0, &["0 8192 linear 8:0 2048"]);
+    edit(&mut active, |live| live.mapped.push(simple));
+    let inactive = format!("{head}}}\nlogical_volumes: {{simple: {{activation: inactive}}}}\n");
+    let zeros = "0".repeat(64);
+    let recover = format!(
+        "logical_volumes: {{precious: {{state: present}}}}\n\
+         tasks: [copy: {{from: precious, to: {{file: /nowhere/out.img}}}}]\n\
+         checks: [sha256: {{logical_volume: precious, digest: \"{zeros}\"}}]\n"
+    );
+    let plans = [
+        damaged(512, 512),
+        damaged(4096, 8),
+        on_images("missing-pv", "physical_volumes: {'*': {state: attached}}\n"),
+        on_images("deleted-lv", &recover),
+        live("plain", "logical_volumes: {simple: {activation: active}}\n"),
+        planned(&active, &inactive),
+    ];
+    plans.into_iter().flat_map(|planned| planned.graph.operations).collect()
 }

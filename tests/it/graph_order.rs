@@ -37,10 +37,12 @@ fn many_operations() -> Vec<Operation> {
 fn rank(operation: &Operation) -> usize {
     let kinds = [
         "save_evidence",
+        "deactivate_lvs",
         "write_pv_label",
         "commit_metadata",
         "restore_missing_pv",
         "splice_lv",
+        "activate_lvs",
         "copy_lv",
         "check_sha256",
     ];

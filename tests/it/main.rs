@@ -30,6 +30,7 @@ mod hostile_areas;
 mod journal_sample;
 mod judged_by_lvm;
 mod legs;
+mod live_activation;
 mod metadata_areas;
 mod never_worse;
 mod overwritten;

@@ -2,6 +2,8 @@
 
 pub mod case;
 pub mod fixture;
+pub mod live;
+pub mod live_story;
 pub mod lvm;
 pub mod naive;
 pub mod program;

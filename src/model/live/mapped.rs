@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ForeignText, LvUuid, VgUuid};
+use crate::ids::{ForeignText, LvName, LvUuid, VgName, VgUuid};
 use crate::units::Sectors;
 
 /// Major and minor number of a device.
@@ -20,6 +20,16 @@ impl DevNumber {
     /// As text from the world.
     pub fn shown(self) -> ForeignText {
         self.to_string().into()
+    }
+
+    /// A number that no device has: of one that is predicted, whose number the kernel will choose.
+    pub const fn predicted(index: u32) -> Self {
+        Self { major: 0, minor: index }
+    }
+
+    /// Whether the kernel has still to choose it.
+    pub const fn is_predicted(self) -> bool {
+        self.major == 0
     }
 
     /// Reads `major:minor`.
@@ -90,6 +100,14 @@ impl LvmLayer {
     }
 }
 
+impl fmt::Display for LvmLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bare = |uuid: &dyn fmt::Display| uuid.to_string().replace('-', "");
+        write!(f, "LVM-{}{}", bare(&self.vg), bare(&self.lv))?;
+        if self.suffix.is_empty() { Ok(()) } else { write!(f, "-{}", self.suffix) }
+    }
+}
+
 /// One line of a table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TargetLine {
@@ -117,7 +135,41 @@ impl fmt::Display for TargetLine {
     }
 }
 
+/// The name that LVM gives the device of an LV: hyphens in names are doubled.
+pub fn lvm_device_name(vg: &VgName, lv: &LvName) -> String {
+    let doubled = |name: &str| name.replace('-', "--");
+    format!("{}-{}", doubled(vg.as_str()), doubled(lv.as_str()))
+}
+
 impl MappedDevice {
+    /// The device of an LV that is about to be activated. What the kernel chooses is left open: its
+    /// number, and what it lies on.
+    pub fn predicted(vg: &VgName, lv: &LvName, layer: LvmLayer, size: Sectors, index: u32) -> Self {
+        Self {
+            name: lvm_device_name(vg, lv).into(),
+            uuid: layer.to_string().into(),
+            number: DevNumber::predicted(index),
+            open_count: 0,
+            suspended: false,
+            read_only: false,
+            live: vec![TargetLine {
+                start: Sectors::ZERO,
+                len: size,
+                target: "any".to_owned(),
+                args: ForeignText::default(),
+            }],
+            inactive: Vec::new(),
+            has_inactive: false,
+            status: Vec::new(),
+            layer: Some(layer),
+        }
+    }
+
+    /// Where its node is.
+    pub fn path(&self) -> String {
+        format!("/dev/mapper/{}", self.name.raw())
+    }
+
     /// Every device its live table lies upon.
     pub fn lies_on(&self) -> Vec<DevNumber> {
         let mut numbers: Vec<DevNumber> = self.live.iter().flat_map(TargetLine::devices).collect();
@@ -137,12 +189,20 @@ mod tests {
         let plain = LvmLayer::parse(&format!("LVM-{ids}")).unwrap();
         assert_eq!(plain.vg.to_string(), "MugB02-kCDl-Smrp-s1gP-YPgi-hLe5-7KmJPI");
         assert_eq!(plain.suffix, "");
+        assert_eq!(plain.to_string(), format!("LVM-{ids}"));
         let pool = LvmLayer::parse(&format!("LVM-{ids}-tpool")).unwrap();
+        assert_eq!(pool.to_string(), format!("LVM-{ids}-tpool"));
         assert_eq!((pool.lv, pool.suffix.as_str()), (plain.lv, "tpool"));
         for foreign in ["", "LVM-", "CRYPT-x", "mpath-360", &format!("part1-LVM-{ids}"), "LVM-äöü"]
         {
             assert_eq!(LvmLayer::parse(foreign), None, "{foreign}");
         }
+    }
+
+    #[test]
+    fn names_of_devices() {
+        let name = lvm_device_name(&"a-b".parse().unwrap(), &"c--d".parse().unwrap());
+        assert_eq!(name, "a--b-c----d");
     }
 
     #[test]

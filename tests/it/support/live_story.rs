@@ -1,0 +1,89 @@
+//! What a plan comes to on a running machine, told line by line, and what every operation there must
+//! keep to.
+
+use std::fmt::Write;
+
+use lvmend::model::inventory::Inventory;
+use lvmend::operation::act::Act;
+use lvmend::operation::{Operation, Probe, Stage};
+use lvmend::simulate::lower;
+use lvmend::simulate::planned::Planned;
+
+use crate::support::live::{planned, told};
+use crate::support::world::signature;
+
+/// Refusals, notes, and every operation with what it runs.
+pub fn story(inventory: &Inventory, text: &str) -> String {
+    let planned = planned(inventory, text);
+    let mut out = told(&planned);
+    for operation in &planned.graph.operations {
+        let contract = operation.contract();
+        let risk = contract.risk(planned.realm).name();
+        writeln!(out, "{} [{risk}] {}", operation.kind(), contract.title()).unwrap();
+        for why in contract.reasons() {
+            writeln!(out, "  {why}").unwrap();
+        }
+        for act in acts_of(&planned, operation) {
+            writeln!(out, "  > {act}").unwrap();
+        }
+    }
+    keeps_its_word(&planned, inventory);
+    out
+}
+
+fn acts_of(planned: &Planned, operation: &Operation) -> Vec<String> {
+    let steps = planned.simulation.iter().flat_map(|simulation| &simulation.steps);
+    let acts = steps.filter(|step| step.id == operation.id()).flat_map(|step| &step.acts);
+    acts.map(act_shown).collect()
+}
+
+fn act_shown(act: &Act) -> String {
+    match act {
+        Act::Run(line) => line.to_string(),
+        Act::WriteLocked(write) => {
+            let line = write.command.to_string();
+            line.split(" --config").next().unwrap().to_owned()
+        }
+        Act::CopyToDevice { content, to } => {
+            format!("copies {} to {} ({}, {})", content.name, to.path, to.dm_uuid, to.size)
+        }
+        Act::CopyToFile { content, to } => format!("copies {} to {}", content.name, to.path),
+        Act::Save(regions) => {
+            let shown = regions.iter().map(|r| format!("{} {}+{}", r.device, r.offset, r.len));
+            format!("saves {}", shown.collect::<Vec<_>>().join(", "))
+        }
+        Act::Write(_) | Act::Sync(_) | Act::CompareContent { .. } => format!("{act:?}"),
+    }
+}
+
+/// Whether an operation tells by a probe what became of it, and can be told apart from an undone one.
+fn leaves_a_trace(operation: &Operation) -> bool {
+    operation.stage() == Stage::State
+}
+
+/// Each operation says of the world before it that it was not applied, of the world as predicted that
+/// it was, has nothing left to do then, and can be undone if it says so.
+fn keeps_its_word(planned: &Planned, inventory: &Inventory) {
+    if planned.simulation.is_none() {
+        return;
+    }
+    let mut now = inventory.clone();
+    for operation in &planned.graph.operations {
+        let (id, contract) = (operation.id(), operation.contract());
+        let lowered = lower(operation, &now, &signature()).unwrap();
+        let after = lowered.predicted;
+        if leaves_a_trace(operation) {
+            assert_eq!(contract.probe(&now), Probe::Before, "{id} before");
+            assert_eq!(contract.probe(&after), Probe::After, "{id} after");
+            if contract.risk(planned.realm).has_undo() {
+                let undone = contract.lower_undo(&after, &signature()).unwrap();
+                assert!(!undone.acts.is_empty(), "{id}: an undo without acts");
+                assert_eq!(contract.probe(&undone.predicted), Probe::Before, "{id} undone");
+                if let Ok(again) = contract.lower_undo(&undone.predicted, &signature()) {
+                    assert!(again.acts.is_empty(), "{id}: undone twice: {:?}", again.acts);
+                }
+            }
+        }
+        now = after;
+    }
+}
