@@ -9,6 +9,7 @@ mod bring;
 mod claims;
 mod label;
 mod recover;
+mod refresh;
 mod sound;
 mod users;
 
@@ -26,6 +27,7 @@ use crate::units::{Bytes, Sectors};
 
 pub use activation::ActiveLv;
 pub use base::{Base, BaseVersion};
+pub use refresh::RefreshedLv;
 pub use users::{in_the_way, refuse_users, users};
 
 /// What a plan comes to in the face of an inventory.
@@ -54,6 +56,8 @@ pub enum Change {
     Deactivate(Vec<ActiveLv>),
     /// LVs are not active that should be.
     Activate(Vec<ActiveLv>),
+    /// Active LVs map a device that is gone; its PV came back as another one.
+    Refresh(Vec<RefreshedLv>),
 }
 
 impl Change {
@@ -63,7 +67,7 @@ impl Change {
             Self::WriteLabel(_) | Self::WriteAreas(_) | Self::RestorePv(_) | Self::RecoverLv(_) => {
                 true
             }
-            Self::Deactivate(_) | Self::Activate(_) => false,
+            Self::Deactivate(_) | Self::Activate(_) | Self::Refresh(_) => false,
         }
     }
 }
@@ -274,6 +278,7 @@ pub fn diff(goals: &Goals, inventory: &Inventory) -> Diff {
     attach::returned_pvs(&context, &base, &mut diff);
     recover::lost_lvs(&context, &base, &mut diff);
     activation::wrong_activation(&context, &base, &mut diff);
+    refresh::stale_lvs(&context, &base, &mut diff);
     if diff.changes.iter().any(Change::writes_metadata) {
         refuse_read_only(&context, &base, &mut diff);
         refuse_absent(&context, &base, &mut diff);

@@ -18,6 +18,7 @@ pub mod mapping;
 pub mod parts;
 pub mod segment;
 pub mod signature;
+pub mod stale;
 pub mod timeline;
 pub mod unfinished;
 pub mod vg;

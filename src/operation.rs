@@ -17,6 +17,7 @@ mod content;
 mod copy_lv;
 mod deactivate_lvs;
 mod live_commit;
+mod refresh_lvs;
 mod restore_missing_pv;
 mod save_evidence;
 mod splice_lv;
@@ -35,6 +36,7 @@ pub use check_sha256::CheckSha256;
 pub use commit_metadata::CommitMetadata;
 pub use copy_lv::CopyLv;
 pub use deactivate_lvs::DeactivateLvs;
+pub use refresh_lvs::RefreshLvs;
 pub use restore_missing_pv::RestoreMissingPv;
 pub use save_evidence::SaveEvidence;
 pub use splice_lv::SpliceLv;
@@ -54,6 +56,8 @@ pub enum Operation {
     RestoreMissingPv(RestoreMissingPv),
     /// Puts a lost LV into the current metadata.
     SpliceLv(Box<SpliceLv>),
+    /// Gives active LVs their tables anew.
+    RefreshLvs(RefreshLvs),
     /// Activates LVs.
     ActivateLvs(ActivateLvs),
     /// Deactivates LVs that nobody uses.
@@ -73,6 +77,7 @@ impl Operation {
             Self::CommitMetadata(operation) => operation,
             Self::RestoreMissingPv(operation) => operation,
             Self::SpliceLv(operation) => operation.as_ref(),
+            Self::RefreshLvs(operation) => operation,
             Self::ActivateLvs(operation) => operation,
             Self::DeactivateLvs(operation) => operation,
             Self::CopyLv(operation) => operation,
@@ -88,6 +93,7 @@ impl Operation {
             Self::CommitMetadata(_) => "commit_metadata",
             Self::RestoreMissingPv(_) => "restore_missing_pv",
             Self::SpliceLv(_) => "splice_lv",
+            Self::RefreshLvs(_) => "refresh_lvs",
             Self::ActivateLvs(_) => "activate_lvs",
             Self::DeactivateLvs(_) => "deactivate_lvs",
             Self::CopyLv(_) => "copy_lv",
@@ -118,6 +124,7 @@ impl Operation {
             | Self::CommitMetadata(_)
             | Self::RestoreMissingPv(_)
             | Self::SpliceLv(_)
+            | Self::RefreshLvs(_)
             | Self::ActivateLvs(_)
             | Self::DeactivateLvs(_) => Stage::State,
             Self::CopyLv(_) => Stage::Task,

@@ -9,8 +9,8 @@ use crate::model::device::DiskArea;
 use crate::model::inventory::{CopyManifest, Inventory, Space, TargetFile};
 use crate::model::vg::Vg;
 use crate::operation::{
-    ActivateLvs, CheckSha256, CommitMetadata, CopyLv, DeactivateLvs, Operation, RestoreMissingPv,
-    SaveEvidence, SpliceLv, WritePvLabel,
+    ActivateLvs, CheckSha256, CommitMetadata, CopyLv, DeactivateLvs, Operation, RefreshLvs,
+    RestoreMissingPv, SaveEvidence, SpliceLv, WritePvLabel,
 };
 use crate::plan::document::{Check, CopyTarget, Task};
 use crate::plan::resolve::Goals;
@@ -72,6 +72,9 @@ impl Builder<'_> {
             Change::Deactivate(lvs) => {
                 Operation::DeactivateLvs(DeactivateLvs { vg, name: name.clone(), lvs: lvs.clone() })
             }
+            Change::Refresh(lvs) => {
+                Operation::RefreshLvs(RefreshLvs { vg, name: name.clone(), lvs: lvs.clone() })
+            }
             Change::Activate(lvs) => {
                 Operation::ActivateLvs(ActivateLvs { vg, name: name.clone(), lvs: lvs.clone() })
             }
@@ -117,7 +120,8 @@ impl Builder<'_> {
             | Change::WriteAreas(_)
             | Change::RestorePv(_)
             | Change::Deactivate(_)
-            | Change::Activate(_) => None,
+            | Change::Activate(_)
+            | Change::Refresh(_) => None,
         });
         recovered.or_else(|| {
             let vg = self.current()?;

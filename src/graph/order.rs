@@ -26,9 +26,10 @@ fn rank(operation: &Operation) -> Rank {
         Operation::CommitMetadata(_) => 3,
         Operation::RestoreMissingPv(_) => 4,
         Operation::SpliceLv(_) => 5,
-        Operation::ActivateLvs(_) => 6,
-        Operation::CopyLv(_) => 7,
-        Operation::CheckSha256(_) => 8,
+        Operation::RefreshLvs(_) => 6,
+        Operation::ActivateLvs(_) => 7,
+        Operation::CopyLv(_) => 8,
+        Operation::CheckSha256(_) => 9,
     };
     (operation.stage(), kind, operation.id())
 }

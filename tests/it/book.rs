@@ -232,7 +232,11 @@ fn live_operations() -> Vec<Operation> {
          tasks: [copy: {{from: precious, to: {{file: /nowhere/out.img}}}}]\n\
          checks: [sha256: {{logical_volume: precious, digest: \"{zeros}\"}}]\n"
     );
+    let mut gone = active.clone();
+    edit(&mut gone, |live| live.mapped[0].live[0].args = "8:128 2048".into());
+    let attached = format!("{head}}}\nphysical_volumes: {{'*': {{state: attached}}}}\n");
     let plans = [
+        planned(&gone, &attached),
         damaged(512, 512),
         damaged(4096, 8),
         on_images("missing-pv", "physical_volumes: {'*': {state: attached}}\n"),

@@ -42,6 +42,7 @@ fn rank(operation: &Operation) -> usize {
         "commit_metadata",
         "restore_missing_pv",
         "splice_lv",
+        "refresh_lvs",
         "activate_lvs",
         "copy_lv",
         "check_sha256",

@@ -31,6 +31,7 @@ mod journal_sample;
 mod judged_by_lvm;
 mod legs;
 mod live_activation;
+mod live_refresh;
 mod metadata_areas;
 mod never_worse;
 mod overwritten;
