@@ -25,7 +25,7 @@ mod write_pv_label;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ForeignText, LvUuid, OperationId, PvUuid, VgUuid};
+use crate::ids::{Digest, ForeignText, LvUuid, OperationId, PvUuid, VgUuid};
 use crate::model::compare::Difference;
 use crate::model::inventory::{Inventory, Realm};
 use crate::operation::act::{Act, CopyFile};
@@ -302,6 +302,11 @@ pub trait Contract {
 
     /// Tells from the world whether it was applied, where its acts leave no trace of their own.
     fn probe(&self, now: &Inventory) -> Probe;
+
+    /// The content of the version of the metadata it takes something from, where it names one.
+    fn builds_on(&self) -> Option<Digest> {
+        None
+    }
 
     /// Whether this difference between the metadata as predicted and as found is LVM2's to choose.
     fn allows(&self, _: &Difference) -> bool {

@@ -6,7 +6,6 @@ use crate::graph::Graph;
 use crate::host::RunStore;
 use crate::ids::{Digest, VgUuid};
 use crate::model::inventory::{Inventory, Realm};
-use crate::operation::Operation;
 
 /// Saves every version of the metadata that an operation names, or may fall back to.
 pub(crate) fn save(
@@ -45,18 +44,5 @@ fn file(content: Digest) -> String {
 
 /// Contents of the versions that operations name.
 fn named(graph: &Graph) -> Vec<Digest> {
-    use crate::diff::BaseVersion;
-    let content = |operation: &Operation| match operation {
-        Operation::SpliceLv(splice) => Some(splice.lost.content),
-        Operation::CommitMetadata(commit) => match &commit.base {
-            BaseVersion::Version { content, .. } => Some(*content),
-            BaseVersion::Current => None,
-        },
-        Operation::SaveEvidence(_)
-        | Operation::WritePvLabel(_)
-        | Operation::RestoreMissingPv(_)
-        | Operation::CopyLv(_)
-        | Operation::CheckSha256(_) => None,
-    };
-    graph.operations.iter().filter_map(content).collect()
+    graph.operations.iter().filter_map(|operation| operation.contract().builds_on()).collect()
 }

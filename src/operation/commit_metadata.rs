@@ -214,6 +214,13 @@ impl Contract for CommitMetadata {
         self.hazard.clone().into_iter().collect()
     }
 
+    fn builds_on(&self) -> Option<Digest> {
+        match &self.base {
+            BaseVersion::Version { content, .. } => Some(*content),
+            BaseVersion::Current => None,
+        }
+    }
+
     fn lower(&self, now: &Inventory, signature: &Signature) -> Result<Lowered, Unfit> {
         let repair: Vec<(PvUuid, usize)> =
             self.areas.iter().map(|area| (area.pv, area.area)).collect();

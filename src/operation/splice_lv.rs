@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::diff::LostLv;
-use crate::ids::{VgName, VgUuid};
+use crate::ids::{Digest, VgName, VgUuid};
 use crate::model::compare::Difference;
 use crate::model::extent_map::{ExtentMap, ExtentRange};
 use crate::model::inventory::{Inventory, Realm};
@@ -161,6 +161,10 @@ impl Contract for SpliceLv {
 
     fn hazards(&self) -> Vec<Hazard> {
         self.lost.hazard.clone().into_iter().collect()
+    }
+
+    fn builds_on(&self) -> Option<Digest> {
+        Some(self.lost.content)
     }
 
     fn lower(&self, now: &Inventory, signature: &Signature) -> Result<Lowered, Unfit> {

@@ -5,6 +5,7 @@
 mod content;
 mod device_mapper;
 pub mod disk;
+mod journal;
 pub mod lvm_conf;
 mod plan;
 mod power;
@@ -15,8 +16,9 @@ mod witness;
 pub use self::content::{FileSystem, fill, sha256};
 pub use self::device_mapper::DeviceMapper;
 pub use self::disk::{disks, ubd, wait_until};
+pub use self::journal::start;
 pub use self::plan::{mend, newest_run, nothing_left, plan};
 pub use self::power::{cut_power, cut_power_in, keep, kept};
-pub use self::run::{lvm, lvmend, lvmend_with_state, program, sh, try_lvm, try_sh};
+pub use self::run::{STATE, lvm, lvmend, lvmend_with_state, program, sh, try_lvm, try_sh};
 pub use self::udevd::Udevd;
 pub use self::witness::Witness;

@@ -6,8 +6,11 @@ mod competition;
 mod deleted_lv;
 mod disks_come_back;
 mod images;
+mod killed;
 mod lost_but_active;
+mod orphan;
 mod power_off;
+mod power_off_applying;
 mod returned_pv;
 mod udev;
 mod wiped_everything;
@@ -17,7 +20,7 @@ mod witness;
 use crate::scenario::Scenario;
 
 /// In the order in which they are run.
-pub const ALL: [Scenario; 13] = [
+pub const ALL: [Scenario; 16] = [
     boots::SCENARIO,
     images::SCENARIO,
     disks_come_back::SCENARIO,
@@ -28,7 +31,10 @@ pub const ALL: [Scenario; 13] = [
     bad_areas::SCENARIO,
     lost_but_active::SCENARIO,
     competition::SCENARIO,
+    killed::SCENARIO,
+    orphan::SCENARIO,
     witness::SCENARIO,
     udev::SCENARIO,
     power_off::SCENARIO,
+    power_off_applying::SCENARIO,
 ];
