@@ -28,7 +28,9 @@ cargo_serves() {
     [ "$(printf '%s\n%s\n' "$RUST_MIN" "$have" | sort -V | head -n 1)" = "$RUST_MIN" ]
 }
 
-install gcc libc6-dev
+# The devicemapper crate reads the headers of libdevmapper with libclang, and needs nothing of either
+# when it runs. libclang-dev brings the headers of the compiler that libclang is of.
+install gcc libc6-dev pkg-config libdevmapper-dev libclang-dev
 if ! cargo_serves; then
     # The distribution's own cargo where it is new enough, else its rustup, else rustup's installer.
     as_root apt-get update

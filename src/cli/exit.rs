@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use crate::execute::journal::JournalError;
 use crate::execute::{Outcome, RunError};
 use crate::host::image::OpenImageError;
+use crate::host::linux::OpenHostError;
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +85,14 @@ impl Exit {
                 Self::Refused
             }
             OpenImageError::Locked(_) => Self::Locked,
+        }
+    }
+
+    /// Of a machine that cannot be looked at.
+    pub const fn of_host(error: &OpenHostError) -> Self {
+        match error {
+            OpenHostError::NotRoot => Self::Refused,
+            OpenHostError::Host(_) => Self::Failed,
         }
     }
 

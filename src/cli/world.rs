@@ -48,8 +48,7 @@ fn image_file(path: &str, output: &mut Output) -> Result<ImageFile, Exit> {
 /// The exit code, after saying why.
 pub fn open(args: &Args, output: &mut Output) -> Result<Box<dyn ReadHost>, Exit> {
     if args.image.is_empty() {
-        let host = LinuxHost::open();
-        return Ok(Box::new(host.map_err(|e| output.error(Exit::Refused, &e.in_full(), None))?));
+        return Ok(Box::new(machine(output)?));
     }
     let images = images(args, output)?;
     let host = image::open_for_reading(&images)
@@ -100,8 +99,11 @@ pub fn this_machine(vg: VgUuid, wait: Duration, output: &mut Output) -> Result<L
         };
         output.error(exit, &error.to_string(), None)
     })?;
-    let host = LinuxHost::open().map_err(|e| output.error(Exit::Refused, &e.in_full(), None))?;
-    Ok(LinuxWriter::new(host, lock, wait))
+    Ok(LinuxWriter::new(machine(output)?, lock, wait))
+}
+
+fn machine(output: &mut Output) -> Result<LinuxHost, Exit> {
+    LinuxHost::open().map_err(|error| output.error(Exit::of_host(&error), &error.to_string(), None))
 }
 
 /// What discovery looks at.
@@ -129,7 +131,7 @@ pub fn scope_for(args: &Args, plan: &Plan) -> Scope {
     }
 }
 
-/// The inventory of the images, and what they were opened as.
+/// The inventory of the images, or of this machine.
 ///
 /// # Errors
 /// The exit code, after saying why.

@@ -1,70 +1,94 @@
-//! The running machine: its block devices, its kernel and its LVM2.
-//!
-//! [`LinuxHost`] only looks; it has no method that writes, opens devices for reading only, asks
-//! device-mapper for nothing that flushes, and LVM2 for nothing that takes locks. A
-//! [`LinuxWriter`] is had with the run lock of a VG.
+//! The running machine. [`LinuxHost`] looks at it, and nothing of that writes: devices are opened
+//! for reading only, device-mapper is only asked, and of LVM2 only commands are run that read. A
+//! [`LinuxWriter`], which is had with the run lock of a VG, can change it.
 
 mod block;
 pub mod child;
 mod copy_over;
+mod left_out;
+mod links;
 pub mod lvm_lock;
 mod lvm_setup;
 mod mapped;
-mod program;
+mod mounts;
+mod processes;
+pub mod program;
 mod read;
 pub mod run_lock;
-mod uses;
+mod versions;
 mod writer;
 
-use std::fs;
-use std::path::Path;
+use std::cell::RefCell;
+use std::rc::Rc;
 
-use crate::host::linux::block::{Block, is_component, may_hold_pv};
+use crate::host::linux::block::Block;
+use crate::host::linux::lvm_setup::Lvm;
+use crate::host::linux::processes::Processes;
+use crate::host::linux::versions::Steady;
 use crate::host::{DeviceInfo, HostError, Machine, ReadHost, TargetState, files};
-use crate::ids::{DeviceName, ForeignText};
+use crate::ids::DeviceName;
 use crate::model::inventory::Realm;
-use crate::model::live::{DevNumber, Live, LvmSetup};
-use crate::ondisk::label::{LABEL_SECTORS, has_label_id};
-use crate::ondisk::placement::AREA_SIZE_MAX;
-use crate::units::{Bytes, SECTOR_BYTES};
+use crate::model::live::{Live, LvmSetup};
+use crate::units::Bytes;
 
 pub use writer::LinuxWriter;
+
+/// Why the machine cannot be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenHostError {
+    /// Only root may read disks.
+    #[error("reading block devices takes root")]
+    NotRoot,
+    /// The system refused.
+    #[error("{}", .0.in_full())]
+    Host(#[from] HostError),
+}
 
 /// The running machine, to be looked at.
 #[derive(Debug)]
 pub struct LinuxHost {
-    _root: (),
+    /// LVM2 and its configuration, as they were when this was opened.
+    lvm: Lvm,
+    /// The devices as they were when they were listed last.
+    blocks: RefCell<Rc<Vec<Block>>>,
 }
 
 impl LinuxHost {
-    /// This machine.
+    /// Opens the machine.
     ///
     /// # Errors
-    /// [`HostError`], when this user cannot read its disks.
-    pub fn open() -> Result<Self, HostError> {
-        if nix::unistd::geteuid().is_root() {
-            return Ok(Self { _root: () });
+    /// [`OpenHostError`]: not root, or no sysfs.
+    pub fn open() -> Result<Self, OpenHostError> {
+        if !nix::unistd::geteuid().is_root() {
+            return Err(OpenHostError::NotRoot);
         }
-        let why = "only root can read block devices; for disk images there is --image";
-        Err(HostError::because("look at", "this machine", why))
+        let blocks = scan()?;
+        Ok(Self { lvm: lvm_setup::find(), blocks: RefCell::new(Rc::new(blocks)) })
     }
 
-    /// Devices on which a label seems to stand.
-    fn labelled(&self) -> Vec<DeviceName> {
-        let has_label = |info: &DeviceInfo| {
-            let len = Bytes::new(LABEL_SECTORS * SECTOR_BYTES).min(info.size);
-            self.read(&info.name, Bytes::ZERO, len).is_ok_and(|bytes| has_label_id(&bytes))
-        };
-        let found = self.devices().into_iter().filter(has_label);
-        found.map(|info| info.name).collect()
+    /// How LVM2 is set up here; which devices it leaves out is not known yet.
+    pub fn lvm(&self) -> &LvmSetup {
+        &self.lvm.setup
     }
 
-    /// What does not change while a program runs.
-    fn setup(&self, live: &mut Live) -> Result<(), HostError> {
-        live.lvm = lvm_setup::look()?;
-        live.lvm.left_out = lvm_setup::left_out(&live.lvm, &self.labelled())?;
-        Ok(())
+    /// The devices as they are now; what was known when they cannot be listed.
+    fn scan_again(&self, unknown: &mut Vec<String>) -> Rc<Vec<Block>> {
+        match scan() {
+            Ok(blocks) => {
+                self.blocks.replace(Rc::new(blocks));
+            }
+            Err(error) => unknown.push(error.in_full()),
+        }
+        self.known()
     }
+
+    fn known(&self) -> Rc<Vec<Block>> {
+        Rc::clone(&self.blocks.borrow())
+    }
+}
+
+fn scan() -> Result<Vec<Block>, HostError> {
+    block::scan().map_err(|cause| HostError::new("list", "the block devices of sysfs", cause))
 }
 
 impl ReadHost for LinuxHost {
@@ -73,28 +97,35 @@ impl ReadHost for LinuxHost {
     }
 
     fn devices(&self) -> Vec<DeviceInfo> {
-        let all = block::all();
-        let mut devices: Vec<DeviceInfo> =
-            all.iter().filter(|block| may_hold_pv(block, &all)).map(device_info).collect();
+        // What fails here fails in `live` too, which tells of it.
+        let blocks = self.scan_again(&mut Vec::new());
+        let mut devices: Vec<DeviceInfo> = blocks
+            .iter()
+            .filter(|block| block.may_hold_pv())
+            .map(|block| DeviceInfo {
+                name: block.node.name.clone(),
+                number: Some(block.node.number),
+                links: block.node.links.clone(),
+                place: block.path.clone(),
+                size: block.size,
+                read_only: block.read_only,
+                has_partitions: block.has_partitions(&blocks),
+                cut_off: Vec::new(),
+            })
+            .collect();
         devices.sort_by(|a, b| a.name.cmp(&b.name));
         devices
     }
 
     fn read(&self, device: &DeviceName, offset: Bytes, len: Bytes) -> Result<Vec<u8>, HostError> {
-        let because = |why: &str| HostError::because("read", device, why);
-        let error = |cause| HostError::new("read", device, cause);
-        let number = block::block_number(Path::new(device.path()));
-        let found = number.and_then(|number| Some((number, block::size_of(number)?)));
-        let (number, size) = found.ok_or_else(|| because("there is no such device"))?;
-        let fits = offset.checked_add(len).is_some_and(|end| end <= size);
-        if !fits {
-            let at = offset.get();
-            return Err(because(&format!("{len} at byte {at} reach past its end")));
-        }
-        let count = len.to_usize().filter(|_| len <= AREA_SIZE_MAX);
-        let count = count.ok_or_else(|| because("too much at once"))?;
-        let file = read::open(device.path(), number).map_err(error)?;
-        read::read_exact(&file, offset, count, size).map_err(error)
+        let blocks = self.known();
+        let is_it = |block: &&Block| {
+            block.node.name == *device || block.node.links.iter().any(|link| link == device.path())
+        };
+        let block = blocks.iter().find(is_it);
+        let block =
+            block.ok_or_else(|| HostError::because("read", device, "there is no such device"))?;
+        read::read(block, &blocks, offset, len)
     }
 
     fn read_file(&self, path: &str, size_max: Bytes) -> Result<Vec<u8>, HostError> {
@@ -118,75 +149,32 @@ impl ReadHost for LinuxHost {
     }
 
     fn live(&self, known: Option<&Live>) -> Option<Live> {
-        let all = block::all();
-        let (mapped, uses) = (mapped::look(), uses::look());
-        let mut live = Live {
-            lvm: LvmSetup::unknown(),
-            thin_tools: None,
-            blocks: all.iter().map(|block| block.node.clone()).collect(),
+        let mut unknown = Vec::new();
+        let blocks = self.scan_again(&mut unknown);
+        let mapped = mapped::devices();
+        unknown.extend(mapped.unknown);
+        let processes = Processes::scan();
+        let mounts = mounts::mounts(&processes);
+        let swaps = mounts::swaps();
+        let openers = processes.openers(&mounts.remote);
+        let nodes = blocks.iter().map(|block| block.node.clone()).collect();
+        let steady = known.map_or_else(|| Steady::find(&self.lvm, &processes, &blocks), Steady::of);
+        unknown.extend(steady.unknown);
+        unknown.sort();
+        unknown.dedup();
+        Some(Live {
+            lvm: steady.lvm,
             mapped: mapped.devices,
-            mounts: uses.mounts,
-            swaps: uses.swaps,
-            openers: uses.openers,
-            kernel: kernel_release(),
-            targets: mapped.targets,
-            services: uses::services(&uses.names),
-            unknown: mapped.unknown,
-        };
-        live.unknown.extend(components(&all));
-        if let Some(known) = known {
-            live.lvm = known.lvm.clone();
-            live.thin_tools.clone_from(&known.thin_tools);
-        } else {
-            live.thin_tools = thin_tools();
-            if let Err(error) = self.setup(&mut live) {
-                live.unknown.push(error.in_full());
-            }
-        }
-        Some(live)
+            mapped_is_complete: !mapped.is_incomplete,
+            blocks: nodes,
+            mounts: mounts.on_devices,
+            swaps,
+            openers,
+            kernel: steady.kernel,
+            targets: steady.targets,
+            thin_tools: steady.thin_tools,
+            services: steady.services,
+            unknown,
+        })
     }
-}
-
-fn device_info(block: &Block) -> DeviceInfo {
-    DeviceInfo {
-        name: block.node.name.clone(),
-        number: Some(block.node.number),
-        links: block.node.links.clone(),
-        place: block.node.name.path().to_owned(),
-        size: block.size,
-        read_only: block.read_only,
-        has_partitions: block.has_partitions,
-        cut_off: Vec::new(),
-    }
-}
-
-/// Devices that are not looked at because another device is made of them.
-fn components(all: &[Block]) -> Vec<String> {
-    let found = all.iter().filter(|block| is_component(block, all));
-    let shown = |block: &Block| {
-        format!(
-            "{} is part of a multipath device or an md array: it is not looked at itself",
-            block.node.name
-        )
-    };
-    found.map(shown).collect()
-}
-
-fn kernel_release() -> ForeignText {
-    let text = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    text.trim().into()
-}
-
-fn thin_tools() -> Option<ForeignText> {
-    const PROGRAMS: [&str; 2] = ["/usr/sbin/thin_check", "/sbin/thin_check"];
-    let program = PROGRAMS.iter().find(|path| Path::new(path).exists())?;
-    let said = program::read_from(program, &["-V"]).ok()?;
-    let version = String::from_utf8_lossy(&said.stdout).trim().to_owned();
-    (!version.is_empty()).then(|| version.into())
-}
-
-/// The device that a path's file system lies on.
-pub fn device_of_path(path: &Path) -> Option<DevNumber> {
-    use std::os::unix::fs::MetadataExt;
-    fs::metadata(path).ok().map(|found| read::number_of(found.dev()))
 }

@@ -20,6 +20,9 @@ pub struct Live {
     pub lvm: LvmSetup,
     /// Every device-mapper device, sorted by name.
     pub mapped: Vec<MappedDevice>,
+    /// Whether those are all there are. If not, none may be taken for inactive because it is not
+    /// among them; [`Live::unknown`] says what failed.
+    pub mapped_is_complete: bool,
     /// The kernel's block devices that can hold PVs or use others, sorted by number.
     pub blocks: Vec<BlockNode>,
     /// File systems mounted in any mount namespace, sorted by device and place.
@@ -55,6 +58,9 @@ pub struct BlockNode {
     pub holders: Vec<DevNumber>,
     /// Devices it lies upon.
     pub slaves: Vec<DevNumber>,
+    /// The multipath device or md array that has taken it, or the disk it is a partition of: what
+    /// stands on it is seen through that one, and LVM does not look at this.
+    pub component_of: Option<DevNumber>,
 }
 
 impl Live {

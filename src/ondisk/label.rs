@@ -22,7 +22,7 @@ use crate::ids::{LvmUuid, PvUuid};
 use crate::model::device::{DiskArea, LabelDamage};
 use crate::ondisk::bytes::{Sector, array_at, put, u32_at, u64_at};
 use crate::ondisk::checksum::lvm_crc;
-use crate::units::{Bytes, SECTOR_BYTES};
+use crate::units::Bytes;
 
 /// How many sectors from the start of a device may hold the label.
 pub const LABEL_SECTORS: u64 = 4;
@@ -30,12 +30,6 @@ pub const LABEL_SECTORS: u64 = 4;
 pub const LABEL_SECTOR_DEFAULT: u64 = 1;
 
 const LABEL_ID: &[u8; 8] = b"LABELONE";
-
-/// Whether any of these sectors begins like a label, sound or not.
-pub fn has_label_id(sectors: &[u8]) -> bool {
-    let size = usize::try_from(SECTOR_BYTES).unwrap_or(512);
-    sectors.chunks(size).any(|sector| sector.starts_with(LABEL_ID))
-}
 const LABEL_TYPE: &[u8; 8] = b"LVM2 001";
 const OFFSET_SECTOR: usize = 8;
 const OFFSET_CRC: usize = OFFSET_SECTOR + 8;
@@ -49,6 +43,11 @@ const ENTRY: usize = 16;
 const EXTENSION_USED: u32 = 1;
 /// The version of the extension that this program writes; flags count from 2 on.
 const EXTENSION_VERSION: u32 = 2;
+
+/// Whether a sector begins like a label, sound or not.
+pub fn has_label_id(sector: &[u8]) -> bool {
+    sector.starts_with(LABEL_ID)
+}
 
 /// A sound label with the PV header in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +88,7 @@ pub enum LabelSector {
 
 /// Reads the sector with this number.
 pub fn parse_label(bytes: &Sector, sector: u64) -> LabelSector {
-    let has_id = bytes.starts_with(LABEL_ID);
+    let has_id = has_label_id(bytes);
     let has_type = array_at(bytes, OFFSET_TYPE) == Some(*LABEL_TYPE);
     if !has_id && !has_type {
         return LabelSector::Other;

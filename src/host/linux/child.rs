@@ -14,13 +14,14 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
+use crate::host::linux::program::bare;
 use crate::host::{ActError, HostError, Progress};
 use crate::ids::ForeignText;
 use crate::operation::command::{CommandLine, SCRATCH_DIR};
@@ -96,13 +97,9 @@ fn unnamed_file() -> io::Result<File> {
 }
 
 fn start(command: &CommandLine, kept: &Kept<'_>, said: &File) -> io::Result<Child> {
-    let mut program = Command::new(&command.program);
+    let mut program = bare(&command.program);
     program
         .args(&command.args)
-        .env_clear()
-        .envs(super::program::environment())
-        .current_dir("/")
-        .process_group(0)
         .stdin(Stdio::from(kept.run.try_clone()?))
         .stdout(Stdio::from(said.try_clone()?))
         .stderr(Stdio::from(said.try_clone()?));

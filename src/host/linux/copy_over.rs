@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 
 use crate::host::copy::{self, ContentReader};
-use crate::host::linux::read::number_of;
+use crate::host::linux::block::number_of;
 use crate::host::{ActError, HostError, Performed, Progress};
 use crate::ids::DeviceName;
 use crate::operation::act::{Content, CopyDevice};
@@ -50,7 +50,7 @@ fn open(host: &dyn ContentReader, to: &CopyDevice) -> Result<File, ActError> {
     }
     let number = number_of(found.rdev());
     let live = host.live(None);
-    let mapped = live.as_ref().and_then(|live| live.mapped_by_number(number));
+    let mapped = live.as_ref().and_then(|live| live.mapped_by_number(number?));
     if mapped.is_none_or(|mapped| mapped.uuid.raw() != to.dm_uuid) {
         return refuse("another device has this name by now");
     }

@@ -1,183 +1,171 @@
-//! LVM2 as it is installed and configured here.
-//!
-//! # Source
-//! lvmconfig(8), lvmsystemid(7); `lvm version` prints `  LVM version:     2.03.16(2) (2022-05-18)`.
+//! LVM2 as it is set up here: program, version, configuration.
 
-use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::time::Duration;
 
-use serde::Deserialize;
+use crate::host::linux::program::{LVM_SYSTEM_DIR, Limits, Program, Said};
+use crate::ids::ForeignText;
+use crate::model::live::{LvmSetup, LvmVersion};
+use crate::text::parser;
+use crate::text::tree::{Section, Value};
+use crate::units::Bytes;
 
-use crate::host::HostError;
-use crate::host::linux::program::{Said, read_from};
-use crate::ids::{DeviceName, ForeignText};
-use crate::model::live::{LeftOut, LvmSetup, LvmVersion};
-
-/// Where distributions install it.
+/// Where distributions have it.
 const PROGRAMS: [&str; 4] = ["/usr/sbin/lvm", "/sbin/lvm", "/usr/bin/lvm", "/bin/lvm"];
+/// LVM2 may have to look at thousands of devices; one that hangs is given up.
+pub const LIMITS: Limits = Limits { time: Duration::from_secs(60), output: Bytes::new(64 << 20) };
 
-/// Finds out how LVM2 is set up.
-///
-/// # Errors
-/// [`HostError`], when it is not installed, not to be trusted, or does not answer.
-pub fn look() -> Result<LvmSetup, HostError> {
-    let program = find()?;
-    let answered = |args: &[&str]| -> Result<String, HostError> {
-        let said = read_from(program, args)?;
-        Ok(String::from_utf8_lossy(&said.stdout).into_owned())
+/// LVM2 without its list of devices, and how it is run.
+#[derive(Debug)]
+pub struct Lvm {
+    /// What was found out.
+    pub setup: LvmSetup,
+    /// The program; none when it is not there or not to be trusted.
+    pub program: Option<Program>,
+    /// What could not be found out.
+    pub unknown: Vec<String>,
+}
+
+/// Looks for LVM2 and asks for its version and configuration.
+pub fn find() -> Lvm {
+    let without = |why: String| Lvm { setup: defaults(), program: None, unknown: vec![why] };
+    match Program::find(&PROGRAMS) {
+        Ok(Some(program)) => ask(program),
+        Ok(None) => without("LVM2 is not installed: its configuration is not known".to_owned()),
+        Err(error) => without(error.to_string()),
+    }
+}
+
+fn ask(program: Program) -> Lvm {
+    let mut unknown = Vec::new();
+    let mut setup = LvmSetup { program: program.path().to_owned(), ..defaults() };
+    let mut say = |arguments: &[&str]| {
+        let said = program.read(arguments, LIMITS);
+        said.map_err(|error| unknown.push(error.to_string())).ok()
     };
-    let version = answered(&["version"])?;
-    let version = parse_version(&version)
-        .ok_or_else(|| HostError::because("ask", program, "it does not tell its version"))?;
-    let config = answered(&["lvmconfig", "--typeconfig", "full"])?;
-    let setting = |section: &str, key: &str| setting(&config, section, key);
-    let text = |section, key, default: &str| {
-        setting(section, key).map_or_else(|| default.to_owned(), |value| unquoted(&value))
-    };
-    let is_on = |section, key, default| setting(section, key).map_or(default, |v| v != "0");
-    let system_id = answered(&["systemid"])?;
-    let system_id = system_id.trim().strip_prefix("system ID:").map(str::trim);
-    let system_dir = std::env::var("LVM_SYSTEM_DIR").unwrap_or_else(|_| "/etc/lvm".to_owned());
-    Ok(LvmSetup {
-        program: program.to_owned(),
-        version,
-        locking_dir: text("global", "locking_dir", "/run/lock/lvm"),
-        backup_dir: text("backup", "backup_dir", &format!("{system_dir}/backup")),
-        archive_dir: text("backup", "archive_dir", &format!("{system_dir}/archive")),
-        system_id: system_id.filter(|id| !id.is_empty()).map(ForeignText::from),
-        extra_system_ids: list(&setting("local", "extra_system_ids").unwrap_or_default()),
-        issue_discards: is_on("devices", "issue_discards", false),
-        udev_sync: is_on("activation", "udev_sync", true),
-        left_out: Vec::new(),
+    let (version, configuration) = (say(&VERSION), say(&CONFIGURATION));
+    setup.system_id = say(&["systemid"]).as_ref().and_then(system_id_in);
+    match version.as_ref().and_then(version_in) {
+        Some(version) => setup.version = version,
+        None => unknown.push("the version of LVM2 could not be read".to_owned()),
+    }
+    if !configuration.is_some_and(|said| configure(&mut setup, &said.stdout)) {
+        unknown.push("LVM2 did not tell its configuration: its defaults are taken".to_owned());
+    }
+    Lvm { setup, program: Some(program), unknown }
+}
+
+/// What LVM2 does unless it is told otherwise.
+fn defaults() -> LvmSetup {
+    let directory = std::env::var(LVM_SYSTEM_DIR).ok().filter(|directory| !directory.is_empty());
+    let system_dir = directory.unwrap_or_else(|| "/etc/lvm".to_owned());
+    LvmSetup {
+        program: String::new(),
+        version: LvmVersion { major: 0, minor: 0, patch: 0 },
+        locking_dir: "/run/lock/lvm".to_owned(),
+        backup_dir: format!("{system_dir}/backup"),
+        archive_dir: format!("{system_dir}/archive"),
         system_dir,
-    })
+        system_id: None,
+        extra_system_ids: Vec::new(),
+        issue_discards: false,
+        udev_sync: true,
+        left_out: Vec::new(),
+    }
 }
 
-/// The program: root's, and nobody else's to change.
-fn find() -> Result<&'static str, HostError> {
-    let here = PROGRAMS.iter().find_map(|path| Some((*path, fs::metadata(path).ok()?)));
-    let Some((path, found)) = here else {
-        return Err(HostError::because("find", "lvm", "LVM2 is not installed"));
+/// Without asking the kernel: that would load device-mapper.
+const VERSION: [&str; 3] = ["version", "--driverloaded", "n"];
+
+const CONFIGURATION: [&str; 9] = [
+    "lvmconfig",
+    "--typeconfig",
+    "full",
+    "global/locking_dir",
+    "backup/backup_dir",
+    "backup/archive_dir",
+    "devices/issue_discards",
+    "activation/udev_sync",
+    "local/extra_system_ids",
+];
+
+fn version_in(said: &Said) -> Option<LvmVersion> {
+    let text = String::from_utf8_lossy(&said.stdout);
+    let version = text.lines().find_map(|line| line.trim().strip_prefix("LVM version:"))?;
+    LvmVersion::parse(version)
+}
+
+fn system_id_in(said: &Said) -> Option<ForeignText> {
+    let text = String::from_utf8_lossy(&said.stdout);
+    let id = text.lines().find_map(|line| line.trim().strip_prefix("system ID:"))?.trim();
+    (!id.is_empty()).then(|| id.into())
+}
+
+/// Takes what `lvmconfig` printed; tells whether it could be read.
+fn configure(setup: &mut LvmSetup, printed: &[u8]) -> bool {
+    let Ok(tree) = parser::parse(printed) else { return false };
+    let text = |key: &str| {
+        let text = String::from_utf8_lossy(tree.value(key)?.as_text()?).into_owned();
+        (!text.is_empty()).then_some(text)
     };
-    if found.uid() != 0 || found.permissions().mode() & 0o022 != 0 {
-        return Err(HostError::because("trust", path, "others than root can change it"));
-    }
-    Ok(path)
+    let Some(locking_dir) = text("locking_dir") else { return false };
+    setup.locking_dir = locking_dir;
+    let default = |name: &str| format!("{}/{name}", setup.system_dir);
+    let (backup, archive) = (default("backup"), default("archive"));
+    setup.backup_dir = text("backup_dir").unwrap_or(backup);
+    setup.archive_dir = text("archive_dir").unwrap_or(archive);
+    setup.issue_discards = switch(&tree, "issue_discards").unwrap_or(false);
+    setup.udev_sync = switch(&tree, "udev_sync").unwrap_or(true);
+    let ids = tree.value("extra_system_ids").map(Value::items).unwrap_or_default();
+    setup.extra_system_ids =
+        ids.iter().filter_map(Value::as_text).map(ForeignText::from_bytes).collect();
+    true
 }
 
-fn parse_version(text: &str) -> Option<LvmVersion> {
-    let line = text.lines().find_map(|line| line.trim().strip_prefix("LVM version:"))?;
-    LvmVersion::parse(line)
-}
-
-/// The value of `key` within `section { … }`, as `lvmconfig` prints it.
-fn setting(config: &str, section: &str, key: &str) -> Option<String> {
-    let opening = format!("{section} {{");
-    let within = config.lines().skip_while(|line| line.trim() != opening).skip(1);
-    let mut within = within.take_while(|line| line.trim() != "}");
-    within.find_map(|line| {
-        let (found, value) = line.trim().split_once('=')?;
-        (found == key).then(|| value.to_owned())
-    })
-}
-
-fn unquoted(value: &str) -> String {
-    value.trim().trim_matches('"').to_owned()
-}
-
-fn list(value: &str) -> Vec<ForeignText> {
-    let items = value.trim().trim_start_matches('[').trim_end_matches(']').split(',');
-    let items = items.map(unquoted).filter(|item| !item.is_empty());
-    items.map(ForeignText::from).collect()
-}
-
-#[derive(Deserialize)]
-struct Report {
-    report: Vec<Reported>,
-}
-
-#[derive(Deserialize)]
-struct Reported {
-    pv: Vec<ReportedPv>,
-}
-
-#[derive(Deserialize)]
-struct ReportedPv {
-    pv_name: String,
-}
-
-/// Of these devices, which carry a label, those that LVM2 does not use, and why.
-///
-/// # Errors
-/// [`HostError`], when LVM2 does not answer.
-pub fn left_out(setup: &LvmSetup, labelled: &[DeviceName]) -> Result<Vec<LeftOut>, HostError> {
-    const ASK: [&str; 9] = [
-        "pvs",
-        "--all",
-        "--readonly",
-        "--nohints",
-        "--reportformat",
-        "json",
-        "-o",
-        "pv_name",
-        "--config=log/level=0",
-    ];
-    let said = read_from(&setup.program, &ASK)?;
-    let report: Report = serde_json::from_slice(&said.stdout)
-        .map_err(|error| HostError::because("read what", "lvm pvs", error.to_string()))?;
-    let used: Vec<String> =
-        report.report.into_iter().flat_map(|part| part.pv).map(|pv| pv.pv_name).collect();
-    let mut found = Vec::new();
-    for device in labelled.iter().filter(|device| !used.iter().any(|name| name == device.path())) {
-        let said = read_from(&setup.program, &["pvs", "--readonly", "--nohints", device.path()])?;
-        if !said.success {
-            found.push(LeftOut { device: device.clone(), why: why(&said, device) });
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// The line in which LVM2 says why it does not use the device.
-fn why(said: &Said, device: &DeviceName) -> ForeignText {
-    let prefix = format!("Cannot use {}: ", device.path());
-    let lines = || said.stderr.lines().map(str::trim).filter(|line| !line.is_empty());
-    let reason = lines().find_map(|line| line.strip_prefix(prefix.as_str()));
-    reason.or_else(|| lines().next_back()).unwrap_or("LVM does not say why").into()
+fn switch(tree: &Section<'_>, key: &str) -> Option<bool> {
+    Some(tree.value(key)?.as_integer()? != 0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const CONFIG: &str = "global {\n\tlocking_dir=\"/run/lock/lvm\"\n}\nlocal {\n\t\
-                          extra_system_ids=[\"a\",\"b\"]\n}\nbackup {\n\tbackup_dir=\"/x\"\n}\n";
-
-    #[test]
-    fn settings_are_found_in_their_section() {
-        assert_eq!(setting(CONFIG, "global", "locking_dir").as_deref(), Some("\"/run/lock/lvm\""));
-        assert_eq!(setting(CONFIG, "backup", "locking_dir"), None);
-        assert_eq!(setting(CONFIG, "none", "locking_dir"), None);
-        let ids = list(&setting(CONFIG, "local", "extra_system_ids").unwrap());
-        assert_eq!(ids, [ForeignText::from("a"), ForeignText::from("b")]);
-        assert!(list("[]").is_empty());
+    fn said(stdout: &str) -> Said {
+        Said { code: Some(0), signal: None, stdout: stdout.into(), stderr: Vec::new() }
     }
 
     #[test]
-    fn the_version_is_read() {
-        let text = "  LVM version:     2.03.16(2) (2022-05-18)\n  Library version: 1.02.185\n";
-        assert_eq!(parse_version(text).map(|v| v.to_string()).as_deref(), Some("2.03.16"));
-        assert_eq!(parse_version("nothing"), None);
+    fn what_lvm2_prints() {
+        let version = "  LVM version:     2.03.16(2) (2022-05-18)\n  Library version: 1.02.185 (2022-05-18)\n  Driver version:  4.47.0\n";
+        assert_eq!(version_in(&said(version)).unwrap().to_string(), "2.03.16");
+        assert_eq!(version_in(&said("  Library version: 1.02\n")), None);
+        assert_eq!(system_id_in(&said("  system ID: \n")), None);
+        assert_eq!(system_id_in(&said("  system ID: node-7\n")), Some("node-7".into()));
+        assert_eq!(system_id_in(&said("")), None);
     }
 
     #[test]
-    fn the_reason_is_found() {
-        let device = DeviceName::whole("/dev/sdb");
-        let said =
-            |stderr: &str| Said { success: false, stdout: Vec::new(), stderr: stderr.to_owned() };
-        let filtered = said("  Cannot use /dev/sdb: device is rejected by filter config\n");
-        assert_eq!(why(&filtered, &device).raw(), "device is rejected by filter config");
-        assert_eq!(why(&said("  odd\n"), &device).raw(), "odd");
-        assert_eq!(why(&said(""), &device).raw(), "LVM does not say why");
+    fn what_lvmconfig_prints() {
+        let mut setup = defaults();
+        let printed = b"locking_dir=\"/run/lock/lvm2\"\nbackup_dir=\"/srv/backup\"\n\
+            archive_dir=\"/srv/archive\"\nissue_discards=1\nudev_sync=0\n\
+            extra_system_ids=[\"a\",\"b c\"]\n";
+        assert!(configure(&mut setup, printed));
+        assert_eq!(setup.locking_dir, "/run/lock/lvm2");
+        assert_eq!(
+            (setup.backup_dir.as_str(), setup.archive_dir.as_str()),
+            ("/srv/backup", "/srv/archive")
+        );
+        assert!(setup.issue_discards && !setup.udev_sync);
+        assert_eq!(setup.extra_system_ids, ["a".into(), "b c".into()]);
+    }
+
+    #[test]
+    fn hostile_configurations_leave_the_defaults() {
+        for printed in [&b""[..], b"locking_dir", b"locking_dir=[", b"\xff\xfe={", b"locking_dir=5"]
+        {
+            let mut setup = defaults();
+            assert!(!configure(&mut setup, printed), "{printed:?}");
+            assert_eq!(setup, defaults());
+        }
     }
 }

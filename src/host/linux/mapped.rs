@@ -1,113 +1,151 @@
-//! Device-mapper devices, by the kernel's own interface.
+//! Device-mapper devices, read by ioctl.
 //!
-//! Everything asked for here only reads. Status is read without flushing: a thin pool or a cache
-//! that is flushed commits its metadata, which is a write.
-//!
-//! # Source
-//! Linux `include/uapi/linux/dm-ioctl.h`; `DM_NOFLUSH_FLAG` with `DM_TABLE_STATUS`.
+//! Nothing here changes a device: no message, no suspend, no table. Every status is asked for with
+//! `DM_NOFLUSH`: without it the kernel commits the metadata of a thin pool before it answers.
 
 use std::collections::BTreeMap;
+use std::fs;
 
-use devicemapper::{DM, DevId, Device, DeviceInfo, DmError, DmFlags, DmNameBuf, DmOptions};
+use devicemapper::errors::Error;
+use devicemapper::{DM, DevId, DeviceInfo, DmError, DmFlags, DmName, DmOptions, DmResult};
+use nix::errno::Errno;
 
 use crate::ids::ForeignText;
 use crate::model::live::{DevNumber, LvmLayer, MappedDevice, TargetLine};
 use crate::units::Sectors;
 
-/// What device-mapper has, and what could not be read of it, for people.
+/// What device-mapper has.
 #[derive(Debug, Default)]
 pub struct Mapped {
-    /// The devices, sorted by name.
+    /// Every device, sorted by name.
     pub devices: Vec<MappedDevice>,
-    /// Targets that are loaded, with their versions.
-    pub targets: BTreeMap<String, (u32, u32, u32)>,
-    /// What could not be read.
+    /// Whether a device could not be read.
+    pub is_incomplete: bool,
+    /// What could not be found out, for people.
     pub unknown: Vec<String>,
 }
 
-/// Looks at every device.
-pub fn look() -> Mapped {
-    let mut found = Mapped::default();
-    let dm = match DM::new() {
-        Ok(dm) => dm,
+/// Where the kernel lists the drivers that device-mapper's control node belongs to.
+const MISC: &str = "/proc/misc";
+
+/// Reads every device.
+pub fn devices() -> Mapped {
+    let mut mapped = Mapped::default();
+    if !is_loaded() {
+        mapped.unknown.push("device-mapper is not loaded: there are no mapped devices".to_owned());
+        return mapped;
+    }
+    let mut failed = |doing: &str, error: &DmError| {
+        mapped.is_incomplete = true;
+        mapped.unknown.push(format!("cannot {doing}: {}", shown(error)));
+    };
+    let listed = DM::new().and_then(|dm| Ok((dm.list_devices()?, dm)));
+    let (names, dm) = match listed {
+        Ok(listed) => listed,
         Err(error) => {
-            found.unknown.push(format!("device-mapper cannot be asked: {error}"));
-            return found;
+            failed("list device-mapper's devices", &error);
+            return mapped;
         }
     };
-    match dm.list_versions() {
-        Ok(versions) => {
-            found.targets = versions.into_iter().map(|(name, a, b, c)| (name, (a, b, c))).collect();
-        }
-        Err(error) => found.unknown.push(format!("versions of targets cannot be read: {error}")),
-    }
-    let names = dm.list_devices().unwrap_or_else(|error| {
-        found.unknown.push(format!("device-mapper devices cannot be listed: {error}"));
-        Vec::new()
-    });
-    for (name, _, _) in names {
-        match look_at(&dm, &name) {
-            Ok(device) => found.devices.push(device),
-            // It went away since it was listed.
-            Err(_) if dm.device_info(&DevId::Name(&name)).is_err() => {}
+    for (name, _, _) in &names {
+        match device(&dm, name) {
+            Ok(device) => mapped.devices.push(device),
+            // It went away in between.
+            Err(error) if errno(&error) == Some(Errno::ENXIO) => {}
             Err(error) => {
-                let name = ForeignText::from_bytes(name.as_bytes());
-                found.unknown.push(format!("device {name} cannot be read: {error}"));
+                let name = ForeignText::from(name.to_string());
+                failed(&format!("read the tables of {name}"), &error);
             }
         }
     }
-    found.devices.sort_by(|a, b| a.name.raw().cmp(b.name.raw()));
-    found
+    mapped.devices.sort_by(|a, b| (&a.name, a.number).cmp(&(&b.name, b.number)));
+    mapped
 }
 
-/// Which of the tables and statuses of a device is asked for.
-fn options(flags: DmFlags) -> DmOptions {
-    DmOptions::default().set_flags(DmFlags::DM_NOFLUSH | flags)
+/// The targets that are loaded, with their versions.
+pub fn targets() -> BTreeMap<String, (u32, u32, u32)> {
+    if !is_loaded() {
+        return BTreeMap::new();
+    }
+    let listed = DM::new().and_then(|dm| dm.list_versions()).unwrap_or_default();
+    listed.into_iter().map(|(name, major, minor, patch)| (name, (major, minor, patch))).collect()
 }
 
-fn look_at(dm: &DM, name: &DmNameBuf) -> Result<MappedDevice, DmError> {
+/// Whether the kernel has device-mapper. Opening its control node would load the module.
+fn is_loaded() -> bool {
+    fs::read_to_string(MISC).is_ok_and(|misc| lists_device_mapper(&misc))
+}
+
+fn lists_device_mapper(misc: &str) -> bool {
+    misc.lines().any(|line| line.split_whitespace().nth(1) == Some("device-mapper"))
+}
+
+fn device(dm: &DM, name: &DmName) -> DmResult<MappedDevice> {
     let id = DevId::Name(name);
-    let info = dm.device_info(&id)?;
-    let table = |flags| dm.table_status(&id, options(DmFlags::DM_STATUS_TABLE | flags));
-    let flags = info.flags();
-    let has_live = flags.contains(DmFlags::DM_ACTIVE_PRESENT);
-    let live = if has_live { lines(table(DmFlags::empty())?) } else { Vec::new() };
-    let has_inactive = flags.contains(DmFlags::DM_INACTIVE_PRESENT);
-    let inactive =
-        if has_inactive { lines(table(DmFlags::DM_QUERY_INACTIVE_TABLE)?) } else { Vec::new() };
-    let status = if has_live { status(dm, &id)? } else { Vec::new() };
-    let uuid = info.uuid().map(|uuid| String::from_utf8_lossy(uuid.as_bytes()).into_owned());
-    let uuid = uuid.unwrap_or_default();
-    Ok(MappedDevice {
-        name: ForeignText::from_bytes(name.as_bytes()),
+    let ask = |flags: DmFlags| {
+        dm.table_status(&id, DmOptions::default().set_flags(flags | DmFlags::DM_NOFLUSH))
+    };
+    let (info, live) = ask(DmFlags::DM_STATUS_TABLE)?;
+    let (_, status) = ask(DmFlags::empty())?;
+    let has_inactive = info.flags().contains(DmFlags::DM_INACTIVE_PRESENT);
+    let inactive = if has_inactive {
+        ask(DmFlags::DM_STATUS_TABLE | DmFlags::DM_QUERY_INACTIVE_TABLE)?.1
+    } else {
+        Vec::new()
+    };
+    Ok(assemble(name, &info, live, inactive, has_inactive, status))
+}
+
+/// Start, length, target and arguments.
+type Line = (u64, u64, String, String);
+
+fn assemble(
+    name: &DmName,
+    info: &DeviceInfo,
+    live: Vec<Line>,
+    inactive: Vec<Line>,
+    has_inactive: bool,
+    status: Vec<Line>,
+) -> MappedDevice {
+    let uuid = info.uuid().map(ToString::to_string).unwrap_or_default();
+    let device = info.device();
+    MappedDevice {
+        name: name.to_string().into(),
         layer: LvmLayer::parse(&uuid),
         uuid: uuid.into(),
-        number: number(info.device()),
+        number: DevNumber { major: device.major, minor: device.minor },
         open_count: u32::try_from(info.open_count()).unwrap_or(0),
-        suspended: flags.contains(DmFlags::DM_SUSPEND),
-        read_only: flags.contains(DmFlags::DM_READONLY),
-        live,
-        inactive,
+        suspended: info.flags().contains(DmFlags::DM_SUSPEND),
+        read_only: info.flags().contains(DmFlags::DM_READONLY),
+        live: live.into_iter().map(line).collect(),
+        inactive: inactive.into_iter().map(line).collect(),
         has_inactive,
-        status,
-    })
+        status: status.into_iter().map(|(_, _, _, status)| status.trim_end().into()).collect(),
+    }
 }
 
-fn status(dm: &DM, id: &DevId<'_>) -> Result<Vec<ForeignText>, DmError> {
-    let (_, lines) = dm.table_status(id, options(DmFlags::empty()))?;
-    Ok(lines.into_iter().map(|(_, _, _, status)| ForeignText::from(status)).collect())
+fn line((start, len, target, args): Line) -> TargetLine {
+    let (start, len) = (Sectors::new(start), Sectors::new(len));
+    TargetLine { start, len, target, args: args.trim_end().into() }
 }
 
-fn lines((_, lines): (DeviceInfo, Vec<(u64, u64, String, String)>)) -> Vec<TargetLine> {
-    let line = |(start, len, target, args): (u64, u64, String, String)| TargetLine {
-        start: Sectors::new(start),
-        len: Sectors::new(len),
-        target,
-        args: ForeignText::from(args.trim_end().to_owned()),
-    };
-    lines.into_iter().map(line).collect()
+fn errno(error: &DmError) -> Option<Errno> {
+    if let DmError::Core(Error::Ioctl(_, _, _, errno)) = error { Some(**errno) } else { None }
 }
 
-fn number(device: Device) -> DevNumber {
-    DevNumber { major: device.major, minor: device.minor }
+/// What the system said; the library would print the whole header of the call.
+fn shown(error: &DmError) -> String {
+    errno(error).map_or_else(|| error.to_string(), |errno| errno.desc().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whether_the_kernel_has_device_mapper() {
+        assert!(lists_device_mapper("237 loop-control\n236 device-mapper\n 59 udmabuf\n"));
+        assert!(!lists_device_mapper("237 loop-control\n229 fuse\n"));
+        assert!(!lists_device_mapper(""));
+    }
 }

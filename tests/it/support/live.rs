@@ -38,6 +38,7 @@ pub fn quiet() -> Live {
             left_out: Vec::new(),
         },
         mapped: Vec::new(),
+        mapped_is_complete: true,
         blocks: Vec::new(),
         mounts: Vec::new(),
         swaps: Vec::new(),
@@ -106,6 +107,7 @@ pub fn node(number: DevNumber, path: &str) -> BlockNode {
         identity: None,
         holders: Vec::new(),
         slaves: Vec::new(),
+        component_of: None,
     }
 }
 

@@ -44,7 +44,7 @@ fn runs(state: &Path) -> Vec<PathBuf> {
 /// How many records stand in the journal of a run.
 fn records(run: &Path) -> usize {
     let journal = fs::read(run.join("journal.jsonl")).unwrap_or_default();
-    journal.iter().filter(|byte| **byte == b'\n').count()
+    journal.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")).count()
 }
 
 impl Underway {
