@@ -8,6 +8,7 @@ mod base;
 mod bring;
 mod claims;
 mod label;
+pub mod live;
 mod pvs;
 mod recover;
 mod refresh;
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{DeviceName, Digest, LvName, LvUuid, PvUuid};
 use crate::model::device::DiskArea;
 use crate::model::extent_map::ExtentRange;
-use crate::model::inventory::{Inventory, VgOnDisk};
+use crate::model::inventory::{Inventory, Realm, VgOnDisk};
 use crate::plan::hazard::Hazard;
 use crate::plan::resolve::Goals;
 use crate::units::{Bytes, Sectors};
@@ -221,6 +222,24 @@ pub enum RefusalCode {
     NeedsKernel,
     /// Somebody uses the volume.
     VolumeInUse,
+    /// A lock manager guards the VG: other hosts may use it.
+    VgShared,
+    /// The VG was handed over.
+    VgExported,
+    /// The VG belongs to another host.
+    ForeignSystemId,
+    /// The VG may not be written.
+    ReadOnlyVg,
+    /// Commands that name the VG may mean another one.
+    AmbiguousVgName,
+    /// A PV stands where LVM does not look.
+    PvLeftOut,
+    /// Tables wait to be taken into use, by whoever resumes next.
+    WaitingTables,
+    /// Devices are suspended.
+    SuspendedDevices,
+    /// LVM2 cannot do what is asked of it.
+    LvmTooOld,
 }
 
 /// Something that speaks against the plan.
@@ -257,6 +276,16 @@ struct Context<'a> {
     goals: &'a Goals,
 }
 
+impl Context<'_> {
+    /// Advice that fits where the inventory was taken.
+    fn advice(&self, on_images: &'static str, on_live: &'static str) -> &'static str {
+        match self.inventory.realm {
+            Realm::Images => on_images,
+            Realm::Live => on_live,
+        }
+    }
+}
+
 /// Compares goals with an inventory.
 pub fn diff(goals: &Goals, inventory: &Inventory) -> Diff {
     let mut diff = Diff { notes: goals.notes.clone(), ..Diff::default() };
@@ -287,6 +316,7 @@ pub fn diff(goals: &Goals, inventory: &Inventory) -> Diff {
     let has_work = !diff.changes.is_empty() || !goals.tasks.is_empty() || !goals.checks.is_empty();
     if has_work {
         pvs::refuse_disputed(&context, &base, &mut diff);
+        live::check(&context, &base, &mut diff);
     }
     diff
 }

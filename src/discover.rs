@@ -6,6 +6,7 @@ mod files;
 mod placement;
 mod pv;
 mod raid;
+mod set_aside;
 mod tables;
 mod texts;
 
@@ -82,6 +83,10 @@ fn take_knowing(host: &dyn ReadHost, scope: &Scope, known: Option<&Inventory>) -
     let mut store = TextStore::knowing(known);
     let mut devices: Vec<Device> =
         host.devices().into_iter().map(|info| look_at(host, info, &mut store)).collect();
+    let live = host.live(known.and_then(|known| known.live.as_deref())).map(Arc::new);
+    if let Some(live) = &live {
+        set_aside::set_aside(&mut devices, live);
+    }
     placement::mark_within_data(&mut devices, &store);
     if scope.depth == Depth::History {
         for device in &mut devices {

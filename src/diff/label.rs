@@ -43,10 +43,13 @@ fn left_vg(context: &Context<'_>, pv: PvUuid) -> Refusal {
         [device, ..] => format!("; its label and old metadata still stand on {}", device.name),
     };
     let why = format!("the VG's metadata does not have this PV any more{there}");
-    Refusal::new(RefusalCode::PvNotInVg, object(pv), why).with_help(
+    Refusal::new(RefusalCode::PvNotInVg, object(pv), why).with_help(context.advice(
         "do not run any LVM command that writes this VG: it would wipe the PV. Save the device \
          first; `lvmend history diff` shows what was dropped with it",
-    )
+        "do not run any LVM command that writes this VG: it would wipe the PV. Hide the device from \
+         LVM first (`lvmdevices --deldev`, or `devices/global_filter`) and save it, or its first and \
+         last MiB at least. `lvmend history diff` shows what was dropped with it",
+    ))
 }
 
 /// A device that the plan names for a PV must carry it.
@@ -195,9 +198,10 @@ fn only_candidate<'a>(
             .with_help("name the right one under `physical_volumes`, with `device:`"));
     }
     fitting.pop().ok_or_else(|| {
-        absent.with_help(
+        absent.with_help(context.advice(
             "give its image with --image; or name the device that is to become it with `device:`",
-        )
+            "connect its disk; or name the device that is to become it with `device:`",
+        ))
     })
 }
 

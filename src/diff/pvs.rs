@@ -1,6 +1,6 @@
 //! PVs of the VG as a whole plan needs them: each there, once, writable, and claimed by no other VG.
 
-use crate::diff::{Base, Change, Context, Diff, Refusal, RefusalCode};
+use crate::diff::{Base, Change, Context, Diff, Refusal, RefusalCode, live};
 use crate::ids::PvUuid;
 
 /// A PV that stands on two devices: which one is meant cannot be guessed.
@@ -10,10 +10,11 @@ pub(super) fn refuse_duplicates(context: &Context<'_>, base: &Base, diff: &mut D
         if devices.len() > 1 {
             let names: Vec<String> = devices.iter().map(|d| d.name.to_string()).collect();
             let why = format!("its label stands on {}", names.join(" and "));
-            diff.refusals.push(
-                Refusal::new(RefusalCode::DuplicatePv, format!("PV {}", pv.uuid), why)
-                    .with_help("leave out the copy, or the device that is not meant"),
-            );
+            let images = || "leave out the copy, or the device that is not meant".to_owned();
+            let live = context.inventory.live.as_deref();
+            let help = live.map_or_else(images, |live| live::help_with_duplicates(live, &devices));
+            let refusal = Refusal::new(RefusalCode::DuplicatePv, format!("PV {}", pv.uuid), why);
+            diff.refusals.push(refusal.with_help(help));
         }
     }
 }
@@ -40,10 +41,14 @@ pub(super) fn refuse_absent(context: &Context<'_>, base: &Base, diff: &mut Diff)
         }
         let why = "no device carries it, and the metadata does not flag it MISSING: a newer text \
                    may stand on it, which this plan would outvote";
-        diff.refusals.push(Refusal::new(RefusalCode::PvAbsent, format!("PV {pv}"), why).with_help(
+        let help = context.advice(
             "give its image with --image as well. Contents of LVs on the other PVs can be \
-                 copied without it: a plan with only `tasks` writes no metadata",
-        ));
+             copied without it: a plan with only `tasks` writes no metadata",
+            "connect it, and see what the kernel says of it: `lsblk`, `dmesg`. Contents of LVs on \
+             the other PVs can be copied without it: a plan with only `tasks` writes no metadata",
+        );
+        let refusal = Refusal::new(RefusalCode::PvAbsent, format!("PV {pv}"), why);
+        diff.refusals.push(refusal.with_help(help));
     }
 }
 
@@ -61,12 +66,14 @@ pub(super) fn refuse_disputed(context: &Context<'_>, base: &Base, diff: &mut Dif
             let name = name.map(ToString::to_string).unwrap_or_default();
             let why =
                 format!("VG {name} ({other}) claims it as well: one of the two is out of date");
-            diff.refusals.push(
-                Refusal::new(RefusalCode::PvNotInVg, format!("PV {}", pv.uuid), why).with_help(
-                    "give the newest image of every disk of both volume groups; `lvmend inspect` \
-                     shows which of them the PV's own areas name",
-                ),
+            let help = context.advice(
+                "give the newest image of every disk of both volume groups; `lvmend inspect` \
+                 shows which of them the PV's own areas name",
+                "connect every disk of both volume groups, and let LVM look at all of them; \
+                 `lvmend inspect` shows which of them the PV's own areas name",
             );
+            let refusal = Refusal::new(RefusalCode::PvNotInVg, format!("PV {}", pv.uuid), why);
+            diff.refusals.push(refusal.with_help(help));
         }
     }
 }
@@ -76,9 +83,12 @@ pub(super) fn refuse_read_only(context: &Context<'_>, base: &Base, diff: &mut Di
     let of_vg = base.vg.pvs.iter().flat_map(|pv| context.inventory.devices_of(pv.uuid));
     for device in of_vg.filter(|device| device.read_only) {
         let why = format!("{} can only be read", device.name);
-        diff.refusals.push(
-            Refusal::new(RefusalCode::ReadOnlyDevice, &device.name, why)
-                .with_help("make the image writable, or work on a copy of it"),
+        let help = context.advice(
+            "make the image writable, or work on a copy of it",
+            "find out why before you change it: `dmesg` may tell of a disk that protects itself. \
+             `blockdev --setrw` makes a device writable",
         );
+        let refusal = Refusal::new(RefusalCode::ReadOnlyDevice, &device.name, why);
+        diff.refusals.push(refusal.with_help(help));
     }
 }

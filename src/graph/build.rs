@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::diff::{Change, Diff, Refusal, RefusalCode};
 use crate::graph::{Graph, order};
-use crate::ids::{DeviceName, LvName, LvUuid, PvUuid, VgName, VgUuid};
-use crate::model::device::DiskArea;
-use crate::model::inventory::{CopyManifest, Inventory, Space, TargetFile};
+use crate::ids::{DeviceName, Digest, LvName, LvUuid, PvUuid, VgName, VgUuid};
+use crate::model::device::{DiskArea, MetadataArea, RingContent, SlotText};
+use crate::model::inventory::{CopyManifest, Inventory, Realm, Space, TargetFile};
 use crate::model::vg::Vg;
 use crate::operation::{
     ActivateLvs, CheckSha256, CommitMetadata, CopyLv, DeactivateLvs, Operation, RefreshLvs,
@@ -212,9 +212,24 @@ fn no_space(path: &str, lv: &LvName, size: Bytes, space: Space, before: Bytes) -
 }
 
 /// Whether a text of the VG stands on this PV, whatever the current metadata says of it.
+///
+/// On a running machine also one that nothing points to any more, and one that cannot be read: LVM
+/// wipes a PV that left the VG, and judges by itself which that is.
 fn holds_text_of(inventory: &Inventory, pv: PvUuid, goals: &Goals) -> bool {
+    let is_of_vg = |key: Digest| inventory.texts.get(&key).is_some_and(|t| t.vg_uuid == goals.vg);
+    let is_live = inventory.realm == Realm::Live;
     inventory.devices_of(pv).iter().flat_map(|device| device.areas()).any(|area| {
-        let text = area.committed.good().and_then(|key| inventory.texts.get(&key));
-        text.is_some_and(|text| text.vg_uuid == goals.vg) || area.header.good().is_none()
+        let pointed = area.committed.good().is_some_and(is_of_vg) || area.header.good().is_none();
+        pointed || (is_live && may_be_wiped(area, is_of_vg))
     })
+}
+
+fn may_be_wiped(area: &MetadataArea, is_of_vg: impl Fn(Digest) -> bool) -> bool {
+    let stands = area.ring.iter().any(|text| match &text.text {
+        RingContent::Whole(key) => is_of_vg(*key),
+        RingContent::Cut { .. } => false,
+    });
+    stands
+        || matches!(area.committed, SlotText::Damaged(_))
+        || area.precommitted.good().is_some_and(is_of_vg)
 }

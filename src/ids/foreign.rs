@@ -27,6 +27,16 @@ impl ForeignText {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// As one word of a POSIX shell, for commands that people are to type. Control characters come
+    /// out escaped, so that what is typed then names nothing rather than something else.
+    pub fn typed(&self) -> String {
+        let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"_./,:=+@%#-".contains(&b);
+        if !self.0.is_empty() && self.0.bytes().all(is_plain) && !self.0.starts_with('#') {
+            return self.0.clone();
+        }
+        format!("'{}'", self.to_string().replace('\'', "'\\''"))
+    }
 }
 
 impl From<&str> for ForeignText {
@@ -79,5 +89,17 @@ mod tests {
         check("größe".as_bytes(), "größe");
         check(b"\xff\xfe", "\u{fffd}\u{fffd}");
         check("a\u{202e}b".as_bytes(), "a\\u{202e}b");
+    }
+
+    #[test]
+    fn typed_as_one_word() {
+        let typed = |text: &str| ForeignText::from(text).typed();
+        assert_eq!(typed("vg-lv--1_tmeta"), "vg-lv--1_tmeta");
+        assert_eq!(typed("/dev/sda1#2"), "/dev/sda1#2");
+        assert_eq!(typed(""), "''");
+        assert_eq!(typed("#vg"), "'#vg'");
+        assert_eq!(typed("a b; rm -rf $HOME"), "'a b; rm -rf $HOME'");
+        assert_eq!(typed("it's"), r"'it'\''s'");
+        assert_eq!(typed("a\nb"), r"'a\nb'");
     }
 }

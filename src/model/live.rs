@@ -5,9 +5,10 @@ mod lvm_setup;
 mod mapped;
 mod uses;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{DeviceName, ForeignText, LvUuid, VgUuid};
+use crate::model::device::Device;
 
 pub use lvm_setup::{LeftOut, LvmSetup, LvmVersion};
 pub use mapped::{DevNumber, LvmLayer, MappedDevice, TargetLine};
@@ -103,6 +104,32 @@ impl Live {
     /// The kernel's node with this number.
     pub fn node_by_number(&self, number: DevNumber) -> Option<&BlockNode> {
         self.blocks.iter().find(|node| node.number == number)
+    }
+
+    /// Why LVM does not look at this device, when it does not.
+    pub fn left_out(&self, device: &Device) -> Option<&LeftOut> {
+        let is_it = |name: &DeviceName| {
+            *name == device.name || device.links.iter().any(|link| link == name.path())
+        };
+        self.lvm.left_out.iter().find(|left| is_it(&left.device))
+    }
+
+    /// These devices and everything they lie on, by live tables and by what the kernel says.
+    ///
+    /// A loop device lies on a file, which is not followed: whoever asks adds the device under it.
+    pub fn below(&self, numbers: &[DevNumber]) -> BTreeSet<DevNumber> {
+        let mut found = BTreeSet::new();
+        let mut next = numbers.to_vec();
+        while let Some(number) = next.pop() {
+            if !found.insert(number) {
+                continue;
+            }
+            next.extend(
+                self.mapped_by_number(number).map(MappedDevice::lies_on).into_iter().flatten(),
+            );
+            next.extend(self.node_by_number(number).into_iter().flat_map(|node| &node.slaves));
+        }
+        found
     }
 
     /// Everybody who uses this device directly: mounts, swap, devices upon it that are not of

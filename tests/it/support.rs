@@ -5,6 +5,7 @@ pub mod fixture;
 pub mod live;
 pub mod live_story;
 pub mod lvm;
+pub mod machine;
 pub mod naive;
 pub mod program;
 pub mod small;

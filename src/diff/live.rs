@@ -1,0 +1,59 @@
+//! What speaks against a plan on a running machine, before anything is written: others who own
+//! the VG, devices where LVM does not look, tables that nobody asked for, LVM2 itself.
+
+mod left_out;
+mod lvm;
+mod managers;
+mod outdated;
+mod ownership;
+mod tables;
+
+use crate::diff::{Base, Context, Diff, Refusal, RefusalCode};
+use crate::model::inventory::Realm;
+use crate::model::live::Live;
+use crate::model::vg::Vg;
+
+pub use lvm::{LvmFeature, lacking};
+pub use tables::bottom_up;
+
+pub(super) use left_out::help_with_duplicates;
+
+/// Checks a plan that has work to do; on images there is nothing to check.
+pub(super) fn check(context: &Context<'_>, base: &Base, diff: &mut Diff) {
+    let live = match (context.inventory.realm, context.inventory.live.as_deref()) {
+        (Realm::Images, _) => return,
+        (Realm::Live, Some(live)) => live,
+        (Realm::Live, None) => {
+            let why = "BUG: what the kernel and LVM2 say of it was not looked at";
+            diff.refusals.push(Refusal::new(RefusalCode::Unfit, "this machine", why));
+            return;
+        }
+    };
+    let subject = Subject { context, base, live, writes: !diff.changes.is_empty() };
+    lvm::check(&subject, diff);
+    ownership::check(&subject, diff);
+    left_out::check(&subject, diff);
+    tables::check(&subject, diff);
+    outdated::check(&subject, diff);
+    managers::check(&subject, diff);
+}
+
+/// What every check looks at.
+struct Subject<'a> {
+    context: &'a Context<'a>,
+    base: &'a Base,
+    live: &'a Live,
+    /// Whether the plan changes the VG's metadata, rather than only doing tasks and checks.
+    writes: bool,
+}
+
+impl Subject<'_> {
+    fn vg(&self) -> &Vg {
+        &self.base.vg
+    }
+
+    /// The VG, as refusals name it.
+    fn object(&self) -> String {
+        format!("VG {} ({})", self.base.vg.name, self.base.vg.uuid)
+    }
+}
