@@ -13,7 +13,6 @@ mod pvs;
 mod recover;
 mod refresh;
 mod sound;
-mod users;
 
 use std::fmt;
 
@@ -29,8 +28,8 @@ use crate::units::{Bytes, Sectors};
 
 pub use activation::ActiveLv;
 pub use base::{Base, BaseVersion};
+pub use live::{in_the_way, refuse_users, users};
 pub use refresh::RefreshedLv;
-pub use users::{in_the_way, refuse_users, users};
 
 /// What a plan comes to in the face of an inventory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -220,7 +219,7 @@ pub enum RefusalCode {
     Unfit,
     /// Only a running machine can do it.
     NeedsKernel,
-    /// Somebody uses the volume.
+    /// Somebody uses the volume, or the device.
     VolumeInUse,
     /// A lock manager guards the VG: other hosts may use it.
     VgShared,

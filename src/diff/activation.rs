@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::diff::users::{in_the_way, refuse_users, users};
+use crate::diff::live::{in_the_way, refuse_users, users};
 use crate::diff::{Base, Change, Context, Diff, LostLv, Refusal, RefusalCode};
 use crate::ids::{LvName, LvUuid, PvUuid};
 use crate::model::inventory::Realm;
@@ -192,7 +192,7 @@ impl Found<'_> {
             )));
         }
         let in_the_way = in_the_way(&users(self.live, vg.uuid, lv.uuid), &[]);
-        if let Some(refusal) = refuse_users(&vg.name, &lv.name, &in_the_way) {
+        if let Some(refusal) = refuse_users(format!("LV {}/{}", vg.name, lv.name), &in_the_way) {
             return Err(refusal);
         }
         let top = self.live.top_of(vg.uuid, lv.uuid);

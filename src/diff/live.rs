@@ -7,6 +7,7 @@ mod managers;
 mod outdated;
 mod ownership;
 mod tables;
+mod users;
 
 use crate::diff::{Base, Context, Diff, Refusal, RefusalCode};
 use crate::model::inventory::Realm;
@@ -15,6 +16,7 @@ use crate::model::vg::Vg;
 
 pub use lvm::{LvmFeature, lacking};
 pub use tables::bottom_up;
+pub use users::{in_the_way, refuse_users, users};
 
 pub(super) use left_out::help_with_duplicates;
 
@@ -33,6 +35,7 @@ pub(super) fn check(context: &Context<'_>, base: &Base, diff: &mut Diff) {
     lvm::check(&subject, diff);
     ownership::check(&subject, diff);
     left_out::check(&subject, diff);
+    users::check(&subject, diff);
     tables::check(&subject, diff);
     outdated::check(&subject, diff);
     managers::check(&subject, diff);

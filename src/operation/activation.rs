@@ -76,8 +76,10 @@ pub fn deactivate(now: &Inventory, vg: VgUuid, lvs: &[ActiveLv]) -> Result<Lower
     let mut going: Vec<&Lv> = Vec::new();
     for wanted in lvs.iter().filter(|lv| live.is_active(vg, lv.uuid)) {
         let lv = found(current, wanted)?;
-        let in_use =
-            refuse_users(&current.name, &lv.name, &in_the_way(&users(live, vg, lv.uuid), &[]));
+        let in_use = refuse_users(
+            format!("LV {}/{}", current.name, lv.name),
+            &in_the_way(&users(live, vg, lv.uuid), &[]),
+        );
         if let Some(refusal) = in_use {
             return Err(Unfit::new(format!("{}: {}", refusal.object, refusal.why)));
         }

@@ -17,8 +17,8 @@ use lvmend::units::Bytes;
 
 use crate::support::fixture::Fixture;
 use crate::support::machine::{
-    ATTACH, CHECK, RECOVER, SOUND, codes, disk_number, edit, edit_vg, left_out, machine, node,
-    planned, quiet, refused, refused_recovery, snapshot, told,
+    ATTACH, CHECK, RECOVER, SOUND, codes, disk_number, dm, edit, edit_vg, left_out, machine,
+    mapped_lv, mount, node, planned, quiet, refused, refused_recovery, snapshot, told, vg,
 };
 use crate::support::world::{World, scope};
 
@@ -87,6 +87,23 @@ fn a_label_is_not_written_where_lvm_does_not_look() {
         });
     });
     snapshot("left-out-label", &label);
+}
+
+#[test]
+fn a_label_is_not_written_under_somebody() {
+    let label = refused(RefusalCode::VolumeInUse, SOUND, without_label(), |inventory| {
+        edit(inventory, |live| live.mounts = vec![mount(disk_number(1), "/srv", "xfs")]);
+    });
+    snapshot("label-in-use", &label);
+    // LVs of the VG lie on it, as they did before the label was lost.
+    let mut inventory = without_label();
+    let vg = vg(&inventory);
+    edit(&mut inventory, |live| {
+        live.blocks = vec![node(disk_number(1), "/dev/sdb")];
+        live.blocks[0].holders = vec![dm(0)];
+        live.mapped = vec![mapped_lv(&vg, "spread", "", 0, &["0 512 linear 8:16 2048"])];
+    });
+    assert_eq!(codes(&inventory, SOUND), []);
 }
 
 /// A machine on which disk b is there twice, as /dev/sdb and /dev/sdc.

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use lvmend::diff::RefusalCode;
 use lvmend::host::fake::Schedule;
-use lvmend::ids::{DeviceName, LvUuid, VgUuid};
+use lvmend::ids::{DeviceName, ForeignText, LvUuid, VgUuid};
 use lvmend::model::inventory::{Inventory, Realm};
 use lvmend::model::live::{
-    BlockNode, DevNumber, LeftOut, Live, LvmLayer, LvmSetup, LvmVersion, MappedDevice, TargetLine,
+    BlockNode, DevNumber, LeftOut, Live, LvmLayer, LvmSetup, LvmVersion, MappedDevice, Mount,
+    Opener, TargetLine,
 };
 use lvmend::model::vg::Vg;
 use lvmend::simulate::planned::{Planned, work_out};
@@ -152,6 +153,22 @@ pub fn mapped_lv(vg: &Vg, lv: &str, suffix: &str, minor: u32, table: &[&str]) ->
     let uuid = vg.lv(&lv.parse().unwrap()).unwrap().uuid;
     let layer = if suffix.is_empty() { String::new() } else { format!("-{suffix}") };
     mapped(&format!("vg-{lv}{layer}"), minor, (vg.uuid, uuid, suffix), table)
+}
+
+pub fn mount(device: DevNumber, at: &str, fs_type: &str) -> Mount {
+    Mount {
+        device,
+        at: at.into(),
+        fs_type: fs_type.into(),
+        options: "rw,relatime".into(),
+        source: ForeignText::default(),
+        is_ours: true,
+        seen_by: None,
+    }
+}
+
+pub fn opener(device: DevNumber, pid: u32, name: &str) -> Opener {
+    Opener { device, pid, name: name.into(), owner: "root".into() }
 }
 
 /// What a plan comes to on this machine.
