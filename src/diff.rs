@@ -237,6 +237,8 @@ pub enum RefusalCode {
     WaitingTables,
     /// Devices are suspended.
     SuspendedDevices,
+    /// A live device that the metadata does not know maps extents that the plan needs.
+    StrayDevice,
     /// LVM2 cannot do what is asked of it.
     LvmTooOld,
 }

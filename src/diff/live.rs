@@ -6,15 +6,17 @@ mod lvm;
 mod managers;
 mod outdated;
 mod ownership;
+mod stray;
 mod tables;
 mod users;
 
-use crate::diff::{Base, Context, Diff, Refusal, RefusalCode};
+use crate::diff::{Base, Change, Context, Diff, Refusal, RefusalCode};
 use crate::model::inventory::Realm;
 use crate::model::live::Live;
 use crate::model::vg::Vg;
 
 pub use lvm::{LvmFeature, lacking};
+pub use stray::{Held, Stray, refuse_allocation, strays};
 pub use tables::bottom_up;
 pub use users::{in_the_way, refuse_users, users};
 
@@ -31,12 +33,14 @@ pub(super) fn check(context: &Context<'_>, base: &Base, diff: &mut Diff) {
             return;
         }
     };
-    let subject = Subject { context, base, live, writes: !diff.changes.is_empty() };
+    let subject =
+        Subject { context, base, live, writes: diff.changes.iter().any(Change::writes_metadata) };
     lvm::check(&subject, diff);
     ownership::check(&subject, diff);
     left_out::check(&subject, diff);
     users::check(&subject, diff);
     tables::check(&subject, diff);
+    stray::check(&subject, diff);
     outdated::check(&subject, diff);
     managers::check(&subject, diff);
 }

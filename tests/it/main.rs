@@ -35,6 +35,7 @@ mod live_machine;
 mod live_owner;
 mod live_pvs;
 mod live_refresh;
+mod live_stray;
 mod live_users;
 mod metadata_areas;
 mod never_worse;
