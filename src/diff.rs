@@ -6,6 +6,7 @@ mod activation;
 mod attach;
 mod base;
 mod bring;
+mod busy;
 mod claims;
 mod label;
 pub mod live;
@@ -28,6 +29,7 @@ use crate::units::{Bytes, Sectors};
 
 pub use activation::ActiveLv;
 pub use base::{Base, BaseVersion};
+pub use busy::{MountedLv, refuse_in_use, to_unmount};
 pub use live::{in_the_way, refuse_users, users};
 pub use refresh::RefreshedLv;
 
@@ -40,6 +42,17 @@ pub struct Diff {
     pub refusals: Vec<Refusal>,
     /// What is worth knowing.
     pub notes: Vec<String>,
+}
+
+impl Diff {
+    /// LVs that are deactivated.
+    pub fn deactivated(&self) -> impl Iterator<Item = &ActiveLv> {
+        let lvs = self.changes.iter().filter_map(|change| {
+            let Change::Deactivate(lvs) = change else { return None };
+            Some(lvs)
+        });
+        lvs.flatten()
+    }
 }
 
 /// One difference between plan and inventory.
@@ -310,6 +323,7 @@ pub fn diff(goals: &Goals, inventory: &Inventory) -> Diff {
     recover::lost_lvs(&context, &base, &mut diff);
     activation::wrong_activation(&context, &base, &mut diff);
     refresh::stale_lvs(&context, &base, &mut diff);
+    busy::idle_mount_points(&context, &mut diff);
     if diff.changes.iter().any(Change::writes_metadata) {
         pvs::refuse_read_only(&context, &base, &mut diff);
         pvs::refuse_absent(&context, &base, &mut diff);

@@ -17,10 +17,13 @@ mod content;
 mod copy_lv;
 mod deactivate_lvs;
 mod live_commit;
+mod mount_again;
+mod mounts;
 mod refresh_lvs;
 mod restore_missing_pv;
 mod save_evidence;
 mod splice_lv;
+mod unmount;
 mod write_pv_label;
 
 use serde::{Deserialize, Serialize};
@@ -36,10 +39,12 @@ pub use check_sha256::CheckSha256;
 pub use commit_metadata::CommitMetadata;
 pub use copy_lv::CopyLv;
 pub use deactivate_lvs::DeactivateLvs;
+pub use mount_again::MountAgain;
 pub use refresh_lvs::RefreshLvs;
 pub use restore_missing_pv::RestoreMissingPv;
 pub use save_evidence::SaveEvidence;
 pub use splice_lv::SpliceLv;
+pub use unmount::Unmount;
 pub use write_pv_label::WritePvLabel;
 
 /// Every kind of operation. The names are those of the journal, the reports and the book.
@@ -62,6 +67,10 @@ pub enum Operation {
     ActivateLvs(ActivateLvs),
     /// Deactivates LVs that nobody uses.
     DeactivateLvs(DeactivateLvs),
+    /// Unmounts file systems of LVs that have to be free.
+    Unmount(Unmount),
+    /// Mounts what was unmounted.
+    MountAgain(MountAgain),
     /// Copies the content of an LV.
     CopyLv(CopyLv),
     /// Compares the content of an LV with a digest.
@@ -80,6 +89,8 @@ impl Operation {
             Self::RefreshLvs(operation) => operation,
             Self::ActivateLvs(operation) => operation,
             Self::DeactivateLvs(operation) => operation,
+            Self::Unmount(operation) => operation,
+            Self::MountAgain(operation) => operation,
             Self::CopyLv(operation) => operation,
             Self::CheckSha256(operation) => operation,
         }
@@ -96,6 +107,8 @@ impl Operation {
             Self::RefreshLvs(_) => "refresh_lvs",
             Self::ActivateLvs(_) => "activate_lvs",
             Self::DeactivateLvs(_) => "deactivate_lvs",
+            Self::Unmount(_) => "unmount",
+            Self::MountAgain(_) => "mount_again",
             Self::CopyLv(_) => "copy_lv",
             Self::CheckSha256(_) => "check_sha256",
         }
@@ -126,8 +139,9 @@ impl Operation {
             | Self::SpliceLv(_)
             | Self::RefreshLvs(_)
             | Self::ActivateLvs(_)
-            | Self::DeactivateLvs(_) => Stage::State,
-            Self::CopyLv(_) => Stage::Task,
+            | Self::DeactivateLvs(_)
+            | Self::Unmount(_) => Stage::State,
+            Self::CopyLv(_) | Self::MountAgain(_) => Stage::Task,
             Self::CheckSha256(_) => Stage::Check,
         }
     }
@@ -192,6 +206,8 @@ pub enum Resource {
     Content(LvUuid),
     /// Whether the kernel has the devices of an LV, and what they map.
     Active(LvUuid),
+    /// Who uses an LV: what is mounted from it.
+    Users(LvUuid),
     /// A file.
     File(String),
 }
@@ -203,6 +219,7 @@ impl std::fmt::Display for Resource {
             Self::Metadata(_) => f.write_str("the VG's metadata"),
             Self::Label(pv) => write!(f, "the label of PV {pv}"),
             Self::Content(_) => f.write_str("the LV's content"),
+            Self::Users(_) => f.write_str("who uses the LV"),
             Self::Active(_) => f.write_str("the LV's devices"),
             Self::File(path) => write!(f, "{}", ForeignText::from(path.as_str())),
         }

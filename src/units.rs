@@ -225,6 +225,44 @@ impl FromStr for Bytes {
     }
 }
 
+quantity! {
+    /// A time that is waited, in seconds.
+    Seconds
+}
+
+/// Letters of times, and how many seconds each is; the largest first.
+const TIMES: [(&str, u64); 3] = [("h", 3600), ("m", 60), ("s", 1)];
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole =
+            TIMES.iter().find(|(_, seconds)| self.0 != 0 && self.0.is_multiple_of(*seconds));
+        let (letter, seconds) = whole.copied().unwrap_or(("s", 1));
+        f.pad(&format!("{}{letter}", self.0 / seconds))
+    }
+}
+
+/// Why a time in a plan could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a time: write a whole number and s, m or h, such as `30s`")]
+pub struct ParseTimeError(String);
+
+impl FromStr for Seconds {
+    type Err = ParseTimeError;
+
+    /// Parses a time as plans write it: `30s`, `2m`, `1h`. No bare numbers, no fractions.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts =
+            TIMES.iter().find_map(|(letter, seconds)| Some((text.strip_suffix(letter)?, seconds)));
+        let seconds = parts.and_then(|(digits, seconds)| {
+            let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+            let count: u64 = digits.parse().ok().filter(|_| is_number)?;
+            count.checked_mul(*seconds)
+        });
+        seconds.map(Self).ok_or_else(|| ParseTimeError(text.to_owned()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,6 +278,18 @@ mod tests {
         check(4 << 20, "4.00 MiB", "4.00m");
         check((31 << 30) - 1, "31.00 GiB", "<31.00g");
         check(u64::MAX, "16.00 EiB", "<16.00e");
+    }
+
+    #[test]
+    fn times() {
+        for (text, seconds) in [("30s", 30), ("0s", 0), ("2m", 120), ("1h", 3600)] {
+            assert_eq!(text.parse(), Ok(Seconds::new(seconds)), "{text}");
+            assert_eq!(Seconds::new(seconds).to_string(), text);
+        }
+        assert_eq!(Seconds::new(90).to_string(), "90s");
+        for bad in ["", "30", "s", "-1s", "+1s", "1.5m", "1d", "30 s", "99999999999999999999s"] {
+            assert!(bad.parse::<Seconds>().is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::diff::live::{in_the_way, refuse_users, users};
+use crate::diff::busy::refuse_in_use;
 use crate::diff::{Base, Change, Context, Diff, LostLv, Refusal, RefusalCode};
 use crate::ids::{LvName, LvUuid, PvUuid};
 use crate::model::inventory::Realm;
@@ -191,8 +191,8 @@ impl Found<'_> {
                 other.name
             )));
         }
-        let in_the_way = in_the_way(&users(self.live, vg.uuid, lv.uuid), &[]);
-        if let Some(refusal) = refuse_users(format!("LV {}/{}", vg.name, lv.name), &in_the_way) {
+        let unmount = &self.context.goals.unmount;
+        if let Some(refusal) = refuse_in_use(self.live, vg, lv, unmount) {
             return Err(refusal);
         }
         let top = self.live.top_of(vg.uuid, lv.uuid);

@@ -46,9 +46,7 @@ pub fn stale_lvs(context: &Context<'_>, base: &Base, diff: &mut Diff) {
     let goes = |lv: LvUuid| {
         let mut goals = context.goals.activation.iter();
         goals.any(|goal| goal.uuid == Some(lv) && goal.activation == Activation::Inactive)
-            || diff.changes.iter().any(|change| {
-                matches!(change, Change::Deactivate(lvs) if lvs.iter().any(|l| l.uuid == lv))
-            })
+            || diff.deactivated().any(|deactivated| deactivated.uuid == lv)
     };
     let mut lvs = Vec::new();
     for ((name, uuid), mut pvs) in refreshed {

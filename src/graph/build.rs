@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::diff::{Change, Diff, Refusal, RefusalCode};
+use crate::diff::{Change, Diff, Refusal, RefusalCode, to_unmount};
 use crate::graph::{Graph, order};
 use crate::ids::{DeviceName, Digest, LvName, LvUuid, PvUuid, VgName, VgUuid};
 use crate::model::device::{DiskArea, MetadataArea, RingContent, SlotText};
@@ -10,7 +10,7 @@ use crate::model::inventory::{CopyManifest, Inventory, Realm, Space, TargetFile}
 use crate::model::vg::Vg;
 use crate::operation::{
     ActivateLvs, CheckSha256, CommitMetadata, CopyLv, DeactivateLvs, Operation, RefreshLvs,
-    RestoreMissingPv, SaveEvidence, SpliceLv, WritePvLabel,
+    RestoreMissingPv, SaveEvidence, SpliceLv, Unmount, WritePvLabel,
 };
 use crate::plan::document::{Check, CopyTarget, Task};
 use crate::plan::resolve::Goals;
@@ -21,6 +21,7 @@ pub fn build(goals: &Goals, diff: &Diff, inventory: &Inventory) -> (Graph, Vec<R
     let builder = Builder { goals, diff, inventory };
     let (mut operations, refusals) = builder.tasks();
     operations.extend(builder.states());
+    operations.extend(builder.unmounts());
     operations.extend(builder.checks());
     let needs_evidence = !diff.changes.is_empty();
     if needs_evidence {
@@ -85,6 +86,16 @@ impl Builder<'_> {
             })),
         };
         self.diff.changes.iter().map(operation).collect()
+    }
+
+    /// What is mounted from LVs that are deactivated.
+    fn unmounts(&self) -> Option<Operation> {
+        let live = self.inventory.live.as_deref()?;
+        let lvs: Vec<(LvName, LvUuid)> =
+            self.diff.deactivated().map(|lv| (lv.name.clone(), lv.uuid)).collect();
+        let vg = self.goals.vg;
+        let mounts = to_unmount(live, vg, &lvs, &self.goals.unmount);
+        (!mounts.is_empty()).then_some(Operation::Unmount(Unmount { vg, mounts }))
     }
 
     /// Everything that any operation writes: all PVs of the VG that are there, since a commit

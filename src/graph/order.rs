@@ -21,15 +21,17 @@ fn rank(operation: &Operation) -> Rank {
     // activated when the metadata is as it should be.
     let kind = match operation {
         Operation::SaveEvidence(_) => 0,
-        Operation::DeactivateLvs(_) => 1,
-        Operation::WritePvLabel(_) => 2,
-        Operation::CommitMetadata(_) => 3,
-        Operation::RestoreMissingPv(_) => 4,
-        Operation::SpliceLv(_) => 5,
-        Operation::RefreshLvs(_) => 6,
-        Operation::ActivateLvs(_) => 7,
-        Operation::CopyLv(_) => 8,
-        Operation::CheckSha256(_) => 9,
+        Operation::Unmount(_) => 1,
+        Operation::DeactivateLvs(_) => 2,
+        Operation::WritePvLabel(_) => 3,
+        Operation::CommitMetadata(_) => 4,
+        Operation::RestoreMissingPv(_) => 5,
+        Operation::SpliceLv(_) => 6,
+        Operation::RefreshLvs(_) => 7,
+        Operation::ActivateLvs(_) => 8,
+        Operation::CopyLv(_) => 9,
+        Operation::MountAgain(_) => 10,
+        Operation::CheckSha256(_) => 11,
     };
     (operation.stage(), kind, operation.id())
 }

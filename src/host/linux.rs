@@ -173,6 +173,7 @@ impl ReadHost for LinuxHost {
             kernel: steady.kernel,
             targets: steady.targets,
             thin_tools: steady.thin_tools,
+            programs: steady.programs,
             services: steady.services,
             unknown,
         })

@@ -38,6 +38,8 @@ pub struct Live {
     pub targets: BTreeMap<String, (u32, u32, u32)>,
     /// Version of thin-provisioning-tools, as `thin_check -V` prints it; none when not installed.
     pub thin_tools: Option<ForeignText>,
+    /// Programs that lvmend may run, by name, and where they are: absolute paths.
+    pub programs: BTreeMap<String, String>,
     /// Services running here that are known to act on volumes by themselves.
     pub services: Vec<ForeignText>,
     /// What could not be found out, for people.
@@ -91,6 +93,17 @@ impl Live {
     /// Whether this LV can be used: its own device is there, with a table, and not suspended.
     pub fn is_up(&self, vg: VgUuid, lv: LvUuid) -> bool {
         self.top_of(vg, lv).is_some_and(|top| !top.suspended && !top.live.is_empty())
+    }
+
+    /// Where a program is; where Debian has it, when nothing else was found.
+    pub fn program(&self, name: &str) -> String {
+        self.programs.get(name).cloned().unwrap_or_else(|| format!("/usr/bin/{name}"))
+    }
+
+    /// The LV whose device is mounted there, when it is one of this VG, in this mount namespace.
+    pub fn lv_of_mount(&self, vg: VgUuid, mount: &Mount) -> Option<LvUuid> {
+        let layer = self.mapped_by_number(mount.device)?.layer.as_ref()?;
+        (layer.vg == vg && mount.is_ours).then_some(layer.lv)
     }
 
     /// The kernel's node of a device, by any of its names.

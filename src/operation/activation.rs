@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::diff::{ActiveLv, in_the_way, refuse_users, users};
+use crate::diff::{ActiveLv, refuse_in_use};
 use crate::ids::{LvName, LvUuid, VgName, VgUuid};
 use crate::model::flags::LvFlag;
 use crate::model::inventory::Inventory;
@@ -76,11 +76,7 @@ pub fn deactivate(now: &Inventory, vg: VgUuid, lvs: &[ActiveLv]) -> Result<Lower
     let mut going: Vec<&Lv> = Vec::new();
     for wanted in lvs.iter().filter(|lv| live.is_active(vg, lv.uuid)) {
         let lv = found(current, wanted)?;
-        let in_use = refuse_users(
-            format!("LV {}/{}", current.name, lv.name),
-            &in_the_way(&users(live, vg, lv.uuid), &[]),
-        );
-        if let Some(refusal) = in_use {
+        if let Some(refusal) = refuse_in_use(live, current, lv, &[]) {
             return Err(Unfit::new(format!("{}: {}", refusal.object, refusal.why)));
         }
         going.push(lv);

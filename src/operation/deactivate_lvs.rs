@@ -40,7 +40,10 @@ impl Contract for DeactivateLvs {
 
     fn touches(&self) -> Touches {
         Touches {
-            reads: vec![Resource::Evidence, Resource::Metadata(self.vg)],
+            reads: [Resource::Evidence, Resource::Metadata(self.vg)]
+                .into_iter()
+                .chain(self.lvs.iter().map(|lv| Resource::Users(lv.uuid)))
+                .collect(),
             writes: self.lvs.iter().map(|lv| Resource::Active(lv.uuid)).collect(),
         }
     }

@@ -13,8 +13,9 @@ use crate::plan::glob::LvPattern;
 use crate::plan::hazard::HazardKind;
 use crate::plan::schema_types::{
     DigestPrefix, DigestSchema, LvPatternSchema, NameSchema, One, PvKey, PvKeySchema, TextSchema,
-    UuidSchema,
+    TimeSchema, UuidSchema,
 };
+use crate::units::Seconds;
 
 /// A recovery plan: what state a volume group should be in.
 ///
@@ -235,6 +236,33 @@ pub struct Policy {
     /// What happens when an operation fails.
     #[serde(default)]
     pub on_failure: OnFailure,
+    /// What is done about those who use what has to be free.
+    #[serde(default)]
+    pub busy: Busy,
+}
+
+/// What is done about those who use what has to be free.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Busy {
+    /// How long is waited for them, and for LVM's locks: `30s` (the default), `2m`,
+    /// `1h`.
+    #[serde(
+        deserialize_with = "crate::plan::schema_types::time",
+        serialize_with = "crate::plan::schema_types::shown"
+    )]
+    #[schemars(with = "TimeSchema")]
+    pub wait: Seconds,
+    /// Mount points that may be unmounted for as long as an LV of this VG has to be free; absolute
+    /// paths.
+    #[schemars(with = "Vec<TextSchema>")]
+    pub unmount: Vec<String>,
+}
+
+impl Default for Busy {
+    fn default() -> Self {
+        Self { wait: Seconds::new(30), unmount: Vec::new() }
+    }
 }
 
 /// A hazard that is accepted for one object.

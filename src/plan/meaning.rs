@@ -29,6 +29,7 @@ pub fn problems(tree: &Tree) -> Vec<Problem> {
     checker.recovered_names(lvs);
     checker.copies(at(&json, "/tasks"));
     checker.acceptances(at(&json, "/policy/accept"));
+    checker.mount_points(at(&json, "/policy/busy/unmount"));
     checker.problems
 }
 
@@ -203,6 +204,13 @@ impl Checker<'_> {
                 self.at_value(Code::Contradiction, &path, message, "write to another file");
             }
             targets.push(file);
+        }
+    }
+
+    fn mount_points(&mut self, paths: &Value) {
+        for (index, path) in paths.as_array().into_iter().flatten().enumerate() {
+            let index = index.to_string();
+            self.absolute(path, &["policy", "busy", "unmount", index.as_str()]);
         }
     }
 

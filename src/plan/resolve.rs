@@ -36,6 +36,8 @@ pub struct Goals {
     pub tasks: Vec<Task>,
     /// What must hold in the end.
     pub checks: Vec<Check>,
+    /// Mount points that may be unmounted.
+    pub unmount: Vec<String>,
     /// What is worth knowing.
     pub notes: Vec<String>,
 }
@@ -179,6 +181,7 @@ impl Resolver<'_> {
             activation,
             tasks: document.tasks.clone(),
             checks: document.checks.clone(),
+            unmount: mount_points(&document.policy.busy.unmount),
             notes,
         }
     }
@@ -306,6 +309,18 @@ impl Resolver<'_> {
             self.problem(Code::UnknownObject, &path, message, Some(help));
         }
     }
+}
+
+/// As the kernel writes them: without slashes in the end.
+fn mount_points(written: &[String]) -> Vec<String> {
+    let bare = |path: &String| match path.trim_end_matches('/') {
+        "" => path.clone(),
+        bare => bare.to_owned(),
+    };
+    let mut paths: Vec<String> = written.iter().map(bare).collect();
+    paths.sort();
+    paths.dedup();
+    paths
 }
 
 /// The version that a plan's `recover_from` names; `None` for the newest.

@@ -9,11 +9,12 @@ use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serializer};
 
 use crate::ids::PvUuid;
 use crate::plan::document::{LogicalVolume, RecoverFrom};
 use crate::plan::glob::LvPattern;
+use crate::units::Seconds;
 
 /// The number 1: the version of the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,17 @@ impl<'de> Deserialize<'de> for PvKey {
         }
         text.parse().map(Self::Uuid).map_err(D::Error::custom)
     }
+}
+
+/// Reads a time.
+pub fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Seconds, D::Error> {
+    let text = Cow::<'de, str>::deserialize(deserializer)?;
+    text.parse().map_err(D::Error::custom)
+}
+
+/// Writes a value as it is read: for defaults in the schema.
+pub fn shown<T: fmt::Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 /// Reads the keys of `logical_volumes`.
@@ -159,6 +171,10 @@ schema_of! {
 schema_of! {
     /// An LVM UUID.
     UuidSchema, { "type": "string", "pattern": "^[0-9A-Za-z!#]{6}(-[0-9A-Za-z!#]{4}){5}-[0-9A-Za-z!#]{6}$" }
+}
+schema_of! {
+    /// A time: a whole number and `s`, `m` or `h`.
+    TimeSchema, { "type": "string", "pattern": "^[0-9]{1,6}[smh]$" }
 }
 schema_of! {
     /// A SHA-256 digest.

@@ -179,6 +179,7 @@ fn value_help(path: &[&str]) -> Option<&'static str> {
             Some("write 64 hexadecimal digits, as `sha256sum` prints them")
         }
         Some(&"digest") => Some("write hexadecimal digits, as `lvmend history list` shows them"),
+        Some(&"wait") => Some("write a time with its unit: 30s, 2m, 1h"),
         Some(&"seqno") => {
             Some("a seqno is a whole number from 0, as `lvmend history list` shows it")
         }
@@ -233,6 +234,9 @@ fn wrong_type(kind: &TypeKind, path: &[&str], context: &Context<'_>, span: Span)
     let message = format!("{} must be {}, found {found}", place(path), expected_shown(&expected));
     let problem = Problem::new(Code::WrongType, message, span);
     match (expected.as_str(), found) {
+        _ if path.last() == Some(&"wait") => {
+            value_help(path).into_iter().fold(problem, Problem::with_help)
+        }
         ("string", "nothing (null)") => {
             problem.with_help("an empty value means null; quote it to mean the text")
         }

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use lvmend::host::fake::Schedule;
 use lvmend::model::inventory::Realm;
-use lvmend::operation::Operation;
+use lvmend::operation::{MountAgain, Operation};
 
 use crate::support::fixture::Fixture;
-use crate::support::live::{edit, machine, mapped_lv, planned, vg};
+use crate::support::live::{dm, edit, machine, mapped_lv, mount, planned, vg};
 use crate::support::program::Desk;
 use crate::support::world::{World, plan};
 
@@ -235,6 +235,9 @@ fn live_operations() -> Vec<Operation> {
     let mut gone = active.clone();
     edit(&mut gone, |live| live.mapped[0].live[0].args = "8:128 2048".into());
     let attached = format!("{head}}}\nphysical_volumes: {{'*': {{state: attached}}}}\n");
+    edit(&mut active, |live| live.mounts.push(mount(dm(0), "/mnt/x", "ext4")));
+    let inactive = format!("{inactive}policy: {{busy: {{unmount: [/mnt/x]}}}}\n");
+    let again = MountAgain { vg: vg(&active).uuid, mounts: Vec::new() };
     let plans = [
         planned(&gone, &attached),
         damaged(512, 512),
@@ -244,5 +247,6 @@ fn live_operations() -> Vec<Operation> {
         live("plain", "logical_volumes: {simple: {activation: active}}\n"),
         planned(&active, &inactive),
     ];
-    plans.into_iter().flat_map(|planned| planned.graph.operations).collect()
+    let planned = plans.into_iter().flat_map(|planned| planned.graph.operations);
+    planned.chain([Operation::MountAgain(again)]).collect()
 }

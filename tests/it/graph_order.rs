@@ -37,6 +37,7 @@ fn many_operations() -> Vec<Operation> {
 fn rank(operation: &Operation) -> usize {
     let kinds = [
         "save_evidence",
+        "unmount",
         "deactivate_lvs",
         "write_pv_label",
         "commit_metadata",
@@ -45,6 +46,7 @@ fn rank(operation: &Operation) -> usize {
         "refresh_lvs",
         "activate_lvs",
         "copy_lv",
+        "mount_again",
         "check_sha256",
     ];
     kinds.iter().position(|kind| *kind == operation.kind()).unwrap()

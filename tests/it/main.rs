@@ -36,6 +36,7 @@ mod live_owner;
 mod live_pvs;
 mod live_refresh;
 mod live_stray;
+mod live_unmount;
 mod live_users;
 mod metadata_areas;
 mod never_worse;

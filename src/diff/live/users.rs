@@ -102,7 +102,10 @@ pub fn refuse_users(object: impl fmt::Display, in_the_way: &[Use]) -> Option<Ref
 /// How a use is ended.
 fn advice(found: &Use) -> String {
     match found {
-        Use::Mount(Mount { at, is_ours: true, .. }) => format!("`umount {}`", at.typed()),
+        Use::Mount(Mount { at, is_ours: true, .. }) => format!(
+            "`umount {}`, or let the plan do it: `policy: {{busy: {{unmount: [{at}]}}}}`",
+            at.typed()
+        ),
         Use::Mount(Mount { at, seen_by: Some(pid), .. }) => {
             format!(
                 "`nsenter -t {pid} -m umount {}`, or stop the container of pid {pid}",

@@ -29,6 +29,7 @@ pub struct Mounts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Line {
     device: DevNumber,
+    root: Vec<u8>,
     at: Vec<u8>,
     options: ForeignText,
     fs_type: ForeignText,
@@ -82,6 +83,7 @@ fn add(
         by_place.entry(place).or_insert_with(|| Mount {
             device,
             at: ForeignText::from_bytes(&line.at),
+            root: ForeignText::from_bytes(&line.root),
             fs_type: line.fs_type,
             options: line.options,
             source: ForeignText::from_bytes(&line.source),
@@ -112,12 +114,13 @@ fn mount_line(line: &[u8]) -> Option<Line> {
     let mut word = || words.next();
     let (_id, _parent, number) = (word()?, word()?, word()?);
     let device = DevNumber::parse(std::str::from_utf8(number).ok()?)?;
-    let (_root, at, options) = (word()?, unescaped(word()?), ForeignText::from_bytes(word()?));
+    let (root, at) = (unescaped(word()?), unescaped(word()?));
+    let options = ForeignText::from_bytes(word()?);
     // Any number of optional fields, and a lone hyphen.
     while word()? != b"-" {}
     let fs_type = ForeignText::from_bytes(word()?);
     let source = unescaped(word()?);
-    Some(Line { device, at, options, fs_type, source })
+    Some(Line { device, root, at, options, fs_type, source })
 }
 
 /// Undoes the kernel's `\040` for blank, tab, newline and backslash.

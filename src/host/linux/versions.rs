@@ -27,6 +27,8 @@ pub struct Steady {
     pub targets: BTreeMap<String, (u32, u32, u32)>,
     /// Version of thin-provisioning-tools.
     pub thin_tools: Option<ForeignText>,
+    /// Programs that write and are no commands of LVM2, by name.
+    pub programs: BTreeMap<String, String>,
     /// Services that act on volumes.
     pub services: Vec<ForeignText>,
     /// What could not be found out.
@@ -41,6 +43,7 @@ impl Steady {
             kernel: known.kernel.clone(),
             targets: known.targets.clone(),
             thin_tools: known.thin_tools.clone(),
+            programs: known.programs.clone(),
             services: known.services.clone(),
             unknown: known.unknown.clone(),
         }
@@ -55,10 +58,28 @@ impl Steady {
             kernel: kernel(),
             targets: mapped::targets(),
             thin_tools: thin_tools(&mut unknown),
+            programs: programs(&mut unknown),
             services: processes.services(),
             unknown,
         }
     }
+}
+
+/// Where `mount` and `umount` are, if nobody but root can have put them there.
+fn programs(unknown: &mut Vec<String>) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for (name, paths) in [
+        ("mount", ["/usr/bin/mount", "/bin/mount"]),
+        ("umount", ["/usr/bin/umount", "/bin/umount"]),
+    ] {
+        match Program::find(&paths) {
+            Ok(program) => {
+                found.extend(program.map(|program| (name.to_owned(), program.path().to_owned())));
+            }
+            Err(error) => unknown.push(error.to_string()),
+        }
+    }
+    found
 }
 
 fn kernel() -> ForeignText {

@@ -12,6 +12,8 @@ pub struct Mount {
     pub device: DevNumber,
     /// Where, as that namespace sees it.
     pub at: ForeignText,
+    /// Which directory of the file system; `/` unless only a part of it is mounted.
+    pub root: ForeignText,
     /// Its type.
     pub fs_type: ForeignText,
     /// Mount options, without those of the superblock.

@@ -46,6 +46,7 @@ pub fn quiet() -> Live {
         kernel: "6.1.0".into(),
         targets: BTreeMap::new(),
         thin_tools: None,
+        programs: BTreeMap::new(),
         services: Vec::new(),
         unknown: Vec::new(),
     }
@@ -154,6 +155,7 @@ pub fn mount(device: DevNumber, at: &str, fs_type: &str) -> Mount {
     Mount {
         device,
         at: at.into(),
+        root: "/".into(),
         fs_type: fs_type.into(),
         options: "rw,relatime".into(),
         source: ForeignText::default(),

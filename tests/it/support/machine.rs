@@ -40,6 +40,7 @@ pub fn quiet() -> Live {
         },
         mapped: Vec::new(),
         mapped_is_complete: true,
+        programs: BTreeMap::new(),
         blocks: Vec::new(),
         mounts: Vec::new(),
         swaps: Vec::new(),
@@ -157,6 +158,7 @@ pub fn mapped_lv(vg: &Vg, lv: &str, suffix: &str, minor: u32, table: &[&str]) ->
 
 pub fn mount(device: DevNumber, at: &str, fs_type: &str) -> Mount {
     Mount {
+        root: "/".into(),
         device,
         at: at.into(),
         fs_type: fs_type.into(),
