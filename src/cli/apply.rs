@@ -9,7 +9,7 @@ use crate::cli::exit::Exit;
 use crate::cli::output::Output;
 use crate::cli::plan::{SEALED_SIZE_MAX, load, read, show_problems};
 use crate::cli::runs::{Talker, finish, stop_flag, unfinished_run};
-use crate::cli::world::{WAIT, open, open_for_writing, scope_for, signature, state};
+use crate::cli::world::{open, open_for_writing, scope_for, signature, state};
 use crate::discover;
 use crate::execute::{self, Engine};
 use crate::host::linux::lvm_lock::VgLocks;
@@ -52,7 +52,7 @@ fn try_apply(args: &Args, apply: &Apply, output: &mut Output) -> Result<Exit, Ex
     confirm(apply, &wanted, &planned, &inventory, output)?;
     let shown = planned.fingerprint(&wanted.plan);
     drop(host);
-    let wait = WAIT;
+    let wait = Duration::from_secs(wanted.plan.document.policy.busy.wait.get());
     let mut host = open_for_writing(args, planned.vg, wait, output)?;
     // Another run may have begun, and stopped, before the images were locked.
     if let Some(exit) = unfinished_run(&store, planned.vg, output) {

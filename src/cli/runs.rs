@@ -11,7 +11,7 @@ use crate::cli::PROGRAM;
 use crate::cli::args::{Abandon, Args, Prune, RunName};
 use crate::cli::exit::Exit;
 use crate::cli::output::{Output, talk};
-use crate::cli::world::{WAIT, open_images, scope_for, state, this_machine};
+use crate::cli::world::{open_images, scope_for, state, this_machine};
 use crate::discover;
 use crate::execute::journal::{Journal, JournalError};
 use crate::execute::run_state::{Phase, RunState};
@@ -246,7 +246,11 @@ fn try_take_up(args: &Args, run: &str, output: &mut Output, way: Way) -> Result<
         .map_err(|_| output.error(Exit::Incomplete, "its plan cannot be read any more", None))?;
     let mut host = match begun.started.realm {
         Realm::Images => open_images(&images_of(args, &begun, output)?, output)?,
-        Realm::Live => Box::new(this_machine(begun.started.vg, WAIT, output)?),
+        Realm::Live => Box::new(this_machine(
+            begun.started.vg,
+            Duration::from_secs(plan.document.policy.busy.wait.get()),
+            output,
+        )?),
     };
     let scope = scope_for(args, &plan);
     let world = discover::take(host.as_ref(), &scope);

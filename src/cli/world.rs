@@ -20,9 +20,6 @@ use crate::plan::document::{CopyTarget, Task};
 use crate::plan::resolve::files_named;
 use crate::report::time;
 
-/// How long another run, and LVM's own locks, are waited for.
-pub const WAIT: Duration = Duration::from_secs(30);
-
 /// The images the flags name.
 ///
 /// # Errors
