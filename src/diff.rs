@@ -8,6 +8,7 @@ mod base;
 mod bring;
 mod busy;
 mod claims;
+mod extend;
 mod label;
 pub mod live;
 mod pvs;
@@ -30,6 +31,8 @@ use crate::units::{Bytes, Sectors};
 pub use activation::ActiveLv;
 pub use base::{Base, BaseVersion};
 pub use busy::{MountedLv, refuse_in_use, to_unmount};
+
+pub use extend::{BlankDevice, NewDevices, not_blank};
 pub use live::{in_the_way, refuse_users, users};
 pub use refresh::RefreshedLv;
 
@@ -66,6 +69,8 @@ pub enum Change {
     RestorePv(ReturnedPv),
     /// An LV is gone and can be brought back.
     RecoverLv(Box<LostLv>),
+    /// Devices are to become PVs of the VG.
+    Extend(NewDevices),
     /// LVs are active that should not be.
     Deactivate(Vec<ActiveLv>),
     /// LVs are not active that should be.
@@ -78,9 +83,11 @@ impl Change {
     /// Whether it writes to PVs of the VG, rather than only to the kernel's tables.
     pub const fn writes_metadata(&self) -> bool {
         match self {
-            Self::WriteLabel(_) | Self::WriteAreas(_) | Self::RestorePv(_) | Self::RecoverLv(_) => {
-                true
-            }
+            Self::WriteLabel(_)
+            | Self::WriteAreas(_)
+            | Self::RestorePv(_)
+            | Self::RecoverLv(_)
+            | Self::Extend(_) => true,
             Self::Deactivate(_) | Self::Activate(_) | Self::Refresh(_) => false,
         }
     }
@@ -254,6 +261,12 @@ pub enum RefusalCode {
     StrayDevice,
     /// LVM2 cannot do what is asked of it.
     LvmTooOld,
+    /// The device that is to become a PV is not there.
+    DeviceAbsent,
+    /// Something stands on the device that is to become a PV.
+    DeviceNotBlank,
+    /// Somebody uses the device that is to become a PV.
+    DeviceInUse,
 }
 
 /// Something that speaks against the plan.
@@ -320,6 +333,7 @@ pub fn diff(goals: &Goals, inventory: &Inventory) -> Diff {
     label::lost_labels(&context, &base, &mut diff);
     sound::unsound_areas(&context, &base, &mut diff);
     attach::returned_pvs(&context, &base, &mut diff);
+    extend::new_devices(&context, &base, &mut diff);
     recover::lost_lvs(&context, &base, &mut diff);
     activation::wrong_activation(&context, &base, &mut diff);
     refresh::stale_lvs(&context, &base, &mut diff);

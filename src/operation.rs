@@ -16,6 +16,7 @@ mod commit_metadata;
 mod content;
 mod copy_lv;
 mod deactivate_lvs;
+mod extend_vg;
 mod live_commit;
 mod mount_again;
 mod mounts;
@@ -39,6 +40,7 @@ pub use check_sha256::CheckSha256;
 pub use commit_metadata::CommitMetadata;
 pub use copy_lv::CopyLv;
 pub use deactivate_lvs::DeactivateLvs;
+pub use extend_vg::ExtendVg;
 pub use mount_again::MountAgain;
 pub use refresh_lvs::RefreshLvs;
 pub use restore_missing_pv::RestoreMissingPv;
@@ -61,6 +63,8 @@ pub enum Operation {
     RestoreMissingPv(RestoreMissingPv),
     /// Puts a lost LV into the current metadata.
     SpliceLv(Box<SpliceLv>),
+    /// Makes blank devices PVs of the VG.
+    ExtendVg(ExtendVg),
     /// Gives active LVs their tables anew.
     RefreshLvs(RefreshLvs),
     /// Activates LVs.
@@ -86,6 +90,7 @@ impl Operation {
             Self::CommitMetadata(operation) => operation,
             Self::RestoreMissingPv(operation) => operation,
             Self::SpliceLv(operation) => operation.as_ref(),
+            Self::ExtendVg(operation) => operation,
             Self::RefreshLvs(operation) => operation,
             Self::ActivateLvs(operation) => operation,
             Self::DeactivateLvs(operation) => operation,
@@ -104,6 +109,7 @@ impl Operation {
             Self::CommitMetadata(_) => "commit_metadata",
             Self::RestoreMissingPv(_) => "restore_missing_pv",
             Self::SpliceLv(_) => "splice_lv",
+            Self::ExtendVg(_) => "extend_vg",
             Self::RefreshLvs(_) => "refresh_lvs",
             Self::ActivateLvs(_) => "activate_lvs",
             Self::DeactivateLvs(_) => "deactivate_lvs",
@@ -137,6 +143,7 @@ impl Operation {
             | Self::CommitMetadata(_)
             | Self::RestoreMissingPv(_)
             | Self::SpliceLv(_)
+            | Self::ExtendVg(_)
             | Self::RefreshLvs(_)
             | Self::ActivateLvs(_)
             | Self::DeactivateLvs(_)

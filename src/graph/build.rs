@@ -9,12 +9,15 @@ use crate::model::device::{DiskArea, MetadataArea, RingContent, SlotText};
 use crate::model::inventory::{CopyManifest, Inventory, Realm, Space, TargetFile};
 use crate::model::vg::Vg;
 use crate::operation::{
-    ActivateLvs, CheckSha256, CommitMetadata, CopyLv, DeactivateLvs, Operation, RefreshLvs,
-    RestoreMissingPv, SaveEvidence, SpliceLv, Unmount, WritePvLabel,
+    ActivateLvs, CheckSha256, CommitMetadata, CopyLv, DeactivateLvs, ExtendVg, Operation,
+    RefreshLvs, RestoreMissingPv, SaveEvidence, SpliceLv, Unmount, WritePvLabel,
 };
 use crate::plan::document::{Check, CopyTarget, Task};
 use crate::plan::resolve::Goals;
 use crate::units::Bytes;
+
+/// Where LVM writes on a device that becomes a PV.
+const BEGIN_OF_DEVICE: Bytes = Bytes::new(1 << 20);
 
 /// Builds the graph; refusals are those of tasks, which only show here.
 pub fn build(goals: &Goals, diff: &Diff, inventory: &Inventory) -> (Graph, Vec<Refusal>) {
@@ -70,6 +73,10 @@ impl Builder<'_> {
                 meanwhile: returned.meanwhile.clone(),
                 hazards: returned.hazards.clone(),
             }),
+            Change::Extend(new) => {
+                let devices = new.devices.clone();
+                Operation::ExtendVg(ExtendVg { vg, name: name.clone(), devices })
+            }
             Change::Deactivate(lvs) => {
                 Operation::DeactivateLvs(DeactivateLvs { vg, name: name.clone(), lvs: lvs.clone() })
             }
@@ -117,6 +124,10 @@ impl Builder<'_> {
             if let Change::WriteLabel(lost) = change {
                 unlabelled.push((lost.device.clone(), lost.areas.clone()));
             }
+            if let Change::Extend(new) = change {
+                let begin = || vec![DiskArea { offset: Bytes::ZERO, size: BEGIN_OF_DEVICE }];
+                unlabelled.extend(new.names.iter().map(|name| (name.clone(), begin())));
+            }
         }
         unlabelled.sort();
         Operation::SaveEvidence(SaveEvidence { vg: self.goals.vg, pvs, unlabelled })
@@ -130,6 +141,7 @@ impl Builder<'_> {
             | Change::WriteLabel(_)
             | Change::WriteAreas(_)
             | Change::RestorePv(_)
+            | Change::Extend(_)
             | Change::Deactivate(_)
             | Change::Activate(_)
             | Change::Refresh(_) => None,

@@ -26,12 +26,13 @@ fn rank(operation: &Operation) -> Rank {
         Operation::WritePvLabel(_) => 3,
         Operation::CommitMetadata(_) => 4,
         Operation::RestoreMissingPv(_) => 5,
-        Operation::SpliceLv(_) => 6,
-        Operation::RefreshLvs(_) => 7,
-        Operation::ActivateLvs(_) => 8,
-        Operation::CopyLv(_) => 9,
-        Operation::MountAgain(_) => 10,
-        Operation::CheckSha256(_) => 11,
+        Operation::ExtendVg(_) => 6,
+        Operation::SpliceLv(_) => 7,
+        Operation::RefreshLvs(_) => 8,
+        Operation::ActivateLvs(_) => 9,
+        Operation::CopyLv(_) => 10,
+        Operation::MountAgain(_) => 11,
+        Operation::CheckSha256(_) => 12,
     };
     (operation.stage(), kind, operation.id())
 }

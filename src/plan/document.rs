@@ -73,6 +73,10 @@ pub struct VolumeGroup {
     #[serde(default)]
     #[schemars(with = "Metadata")]
     pub metadata: Option<Metadata>,
+    /// Blank devices that become PVs, by absolute path; met when they are PVs of this VG already.
+    #[serde(default)]
+    #[schemars(with = "Vec<TextSchema>")]
+    pub extend_with: Vec<String>,
 }
 
 /// The state of a VG's metadata areas.

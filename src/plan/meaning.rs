@@ -19,6 +19,8 @@ pub fn problems(tree: &Tree) -> Vec<Problem> {
     let metadata = at(&json, "/volume_group/metadata");
     checker.recover_from(metadata, &["volume_group", "metadata"]);
     checker.no_table(metadata);
+    checker
+        .absolute_paths(at(&json, "/volume_group/extend_with"), &["volume_group", "extend_with"]);
     for (key, pv) in entries(at(&json, "/physical_volumes")) {
         checker.pv(key, pv);
     }
@@ -29,7 +31,7 @@ pub fn problems(tree: &Tree) -> Vec<Problem> {
     checker.recovered_names(lvs);
     checker.copies(at(&json, "/tasks"));
     checker.acceptances(at(&json, "/policy/accept"));
-    checker.mount_points(at(&json, "/policy/busy/unmount"));
+    checker.absolute_paths(at(&json, "/policy/busy/unmount"), &["policy", "busy", "unmount"]);
     checker.problems
 }
 
@@ -43,9 +45,10 @@ pub fn asks_for_nothing(tree: &Tree) -> Option<Problem> {
     };
     let keys = ["physical_volumes", "logical_volumes", "tasks", "checks"];
     let wants = keys.iter().any(|key| asks(at(&json, &format!("/{key}"))))
-        || asks(at(&json, "/volume_group/metadata"));
-    let help = "add `physical_volumes`, `logical_volumes`, `volume_group.metadata`, `tasks` or \
-                `checks`";
+        || asks(at(&json, "/volume_group/metadata"))
+        || asks(at(&json, "/volume_group/extend_with"));
+    let help = "add `physical_volumes`, `logical_volumes`, `tasks`, `checks`, or \
+                `volume_group.metadata` or `.extend_with`";
     let span = tree.key_span(&["volume_group"]);
     let problem = Problem::new(Code::NoEffect, "the plan asks for nothing", span);
     (!wants).then(|| problem.with_help(help))
@@ -207,10 +210,11 @@ impl Checker<'_> {
         }
     }
 
-    fn mount_points(&mut self, paths: &Value) {
+    fn absolute_paths(&mut self, paths: &Value, place: &[&str]) {
         for (index, path) in paths.as_array().into_iter().flatten().enumerate() {
             let index = index.to_string();
-            self.absolute(path, &["policy", "busy", "unmount", index.as_str()]);
+            let place: Vec<&str> = place.iter().copied().chain([index.as_str()]).collect();
+            self.absolute(path, &place);
         }
     }
 

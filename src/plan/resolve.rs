@@ -28,6 +28,8 @@ pub struct Goals {
     pub sound_metadata: Option<RecoverFrom>,
     /// PVs that are to be attached, by UUID.
     pub attached: Vec<AttachedPv>,
+    /// Devices that are to be PVs of the VG, by path.
+    pub extend_with: Vec<String>,
     /// LVs that are to be present, by name.
     pub present: Vec<PresentLv>,
     /// LVs that are to be active or inactive.
@@ -177,6 +179,7 @@ impl Resolver<'_> {
             vg: self.vg.uuid,
             sound_metadata,
             attached,
+            extend_with: document.volume_group.extend_with.clone(),
             present,
             activation,
             tasks: document.tasks.clone(),

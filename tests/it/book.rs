@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use lvmend::host::fake::Schedule;
 use lvmend::model::inventory::Realm;
-use lvmend::operation::{MountAgain, Operation};
+use lvmend::operation::{ExtendVg, MountAgain, Operation};
 
 use crate::support::fixture::Fixture;
 use crate::support::live::{dm, edit, machine, mapped_lv, mount, planned, vg};
@@ -237,6 +237,8 @@ fn live_operations() -> Vec<Operation> {
     let attached = format!("{head}}}\nphysical_volumes: {{'*': {{state: attached}}}}\n");
     edit(&mut active, |live| live.mounts.push(mount(dm(0), "/mnt/x", "ext4")));
     let inactive = format!("{inactive}policy: {{busy: {{unmount: [/mnt/x]}}}}\n");
+    let extend =
+        ExtendVg { vg: vg(&active).uuid, name: vg(&active).name.clone(), devices: Vec::new() };
     let again = MountAgain { vg: vg(&active).uuid, mounts: Vec::new() };
     let plans = [
         planned(&gone, &attached),
@@ -248,5 +250,5 @@ fn live_operations() -> Vec<Operation> {
         planned(&active, &inactive),
     ];
     let planned = plans.into_iter().flat_map(|planned| planned.graph.operations);
-    planned.chain([Operation::MountAgain(again)]).collect()
+    planned.chain([Operation::ExtendVg(extend), Operation::MountAgain(again)]).collect()
 }

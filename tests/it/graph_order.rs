@@ -42,6 +42,7 @@ fn rank(operation: &Operation) -> usize {
         "write_pv_label",
         "commit_metadata",
         "restore_missing_pv",
+        "extend_vg",
         "splice_lv",
         "refresh_lvs",
         "activate_lvs",

@@ -132,7 +132,8 @@ pub(super) fn check(subject: &Subject<'_>, diff: &mut Diff) {
             | Change::RestorePv(_)
             | Change::Deactivate(_)
             | Change::Activate(_)
-            | Change::Refresh(_) => None,
+            | Change::Refresh(_)
+            | Change::Extend(_) => None,
         })
         .collect();
     let map = ExtentMap::of(vg);
