@@ -28,7 +28,7 @@ use crate::plan::hazard::Hazard;
 use crate::plan::resolve::Goals;
 use crate::units::{Bytes, Sectors};
 
-pub use activation::ActiveLv;
+pub use activation::{ActiveLv, lacking_pv};
 pub use base::{Base, BaseVersion};
 pub use busy::{MountedLv, refuse_in_use, to_unmount};
 

@@ -38,7 +38,7 @@ use crate::plan::hazard::Hazard;
 pub use activate_lvs::ActivateLvs;
 pub use check_sha256::CheckSha256;
 pub use commit_metadata::CommitMetadata;
-pub use copy_lv::CopyLv;
+pub use copy_lv::{CopyLv, CopyTo, OverwrittenLv};
 pub use deactivate_lvs::DeactivateLvs;
 pub use extend_vg::ExtendVg;
 pub use mount_again::MountAgain;
@@ -137,20 +137,28 @@ impl Operation {
 
     /// Whether it belongs to the plan's states, its tasks or its checks.
     pub const fn stage(&self) -> Stage {
-        match self {
-            Self::SaveEvidence(_) => Stage::Evidence,
+        let task_of = match self {
+            Self::SaveEvidence(_) => return Stage::Evidence,
+            Self::CopyLv(_) => return Stage::Task,
+            Self::CheckSha256(_) => return Stage::Check,
+            Self::ActivateLvs(operation) => operation.task_of,
+            Self::DeactivateLvs(operation) => operation.task_of,
+            Self::Unmount(operation) => operation.task_of,
+            Self::MountAgain(operation) => operation.task_of,
             Self::WritePvLabel(_)
             | Self::CommitMetadata(_)
             | Self::RestoreMissingPv(_)
-            | Self::SpliceLv(_)
             | Self::ExtendVg(_)
-            | Self::RefreshLvs(_)
-            | Self::ActivateLvs(_)
-            | Self::DeactivateLvs(_)
-            | Self::Unmount(_) => Stage::State,
-            Self::CopyLv(_) | Self::MountAgain(_) => Stage::Task,
-            Self::CheckSha256(_) => Stage::Check,
-        }
+            | Self::SpliceLv(_)
+            | Self::RefreshLvs(_) => None,
+        };
+        if task_of.is_some() { Stage::Task } else { Stage::State }
+    }
+
+    /// Whether a look at the world tells if it was applied: [`Contract::probe`] does, and not only
+    /// what its acts said.
+    pub const fn leaves_a_trace(&self) -> bool {
+        !matches!(self, Self::SaveEvidence(_) | Self::CopyLv(_) | Self::CheckSha256(_))
     }
 }
 

@@ -114,10 +114,12 @@ pub fn scope(args: &Args, depth: Depth) -> Scope {
 
 /// What discovery looks at for this plan.
 pub fn scope_for(args: &Args, plan: &Plan) -> Scope {
-    let targets = plan.document.tasks.iter().map(|task| {
+    let targets = plan.document.tasks.iter().filter_map(|task| {
         let Task::Copy(copy) = task;
-        let CopyTarget::File(path) = &copy.to;
-        path.clone()
+        match &copy.to {
+            CopyTarget::File(path) => Some(path.clone()),
+            CopyTarget::LogicalVolume(_) => None,
+        }
     });
     let contents = !plan.document.tasks.is_empty() || !plan.document.checks.is_empty();
     Scope {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::diff::busy::refuse_in_use;
 use crate::diff::{Base, Change, Context, Diff, LostLv, Refusal, RefusalCode};
 use crate::ids::{LvName, LvUuid, PvUuid};
-use crate::model::inventory::Realm;
+use crate::model::inventory::{Inventory, Realm};
 use crate::model::live::Live;
 use crate::model::parts::{activated_together, leaning_on, parts_of};
 use crate::model::segment::{Area, SegmentKind};
@@ -148,7 +148,7 @@ impl Found<'_> {
         if self.live.is_up(vg.uuid, lv.uuid) {
             return Ok(());
         }
-        if let Some(pv) = self.lacking(lv, diff) {
+        if let Some(pv) = lacking_pv(self.context.inventory, vg, lv, &diff.changes) {
             let flagged = vg.pv(pv).is_some_and(crate::model::vg::Pv::is_missing);
             let state = if flagged { "is flagged MISSING" } else { "is on no device" };
             let why = format!("a piece of it lies on PV {pv}, which {state}");
@@ -211,38 +211,36 @@ impl Found<'_> {
             is_it && goal.activation == activation
         })
     }
+}
 
-    /// A PV without which LVM does not activate the LV. Of mirrors and RAID, LVM judges itself how
-    /// much may be missing.
-    fn lacking(&self, lv: &Lv, diff: &Diff) -> Option<PvUuid> {
-        let vg = self.vg();
-        let stack = stack_of(vg, lv);
-        let segments = || stack.iter().flat_map(|lv| &lv.segments);
-        let is_redundant = |kind: &SegmentKind| {
-            matches!(kind, SegmentKind::Mirror { .. } | SegmentKind::Raid { .. })
-        };
-        if segments().any(|segment| is_redundant(&segment.kind)) {
-            return None;
-        }
-        let areas = segments().flat_map(|segment| {
-            let SegmentKind::Striped { stripes, .. } = &segment.kind else { return &[][..] };
-            stripes.as_slice()
-        });
-        let pvs = areas.filter_map(|area| match area {
-            Area::Pv { pv, .. } => vg.pvs.get(*pv),
-            Area::Lv { .. } => None,
-        });
-        let comes_back = |pv: PvUuid| {
-            diff.changes.iter().any(|change| {
-                matches!(change, Change::RestorePv(returned) if returned.pv == pv)
-                    || matches!(change, Change::WriteLabel(lost) if lost.pv == pv)
-            })
-        };
-        let is_there = |pv: PvUuid| !self.context.inventory.devices_of(pv).is_empty();
-        pvs.filter(|pv| pv.is_missing() || !is_there(pv.uuid))
-            .map(|pv| pv.uuid)
-            .find(|pv| !comes_back(*pv))
+/// A PV without which LVM does not activate the LV. Of mirrors and RAID, LVM judges itself how
+/// much may be missing.
+pub fn lacking_pv(inventory: &Inventory, vg: &Vg, lv: &Lv, changes: &[Change]) -> Option<PvUuid> {
+    let stack = stack_of(vg, lv);
+    let segments = || stack.iter().flat_map(|lv| &lv.segments);
+    let is_redundant =
+        |kind: &SegmentKind| matches!(kind, SegmentKind::Mirror { .. } | SegmentKind::Raid { .. });
+    if segments().any(|segment| is_redundant(&segment.kind)) {
+        return None;
     }
+    let areas = segments().flat_map(|segment| {
+        let SegmentKind::Striped { stripes, .. } = &segment.kind else { return &[][..] };
+        stripes.as_slice()
+    });
+    let pvs = areas.filter_map(|area| match area {
+        Area::Pv { pv, .. } => vg.pvs.get(*pv),
+        Area::Lv { .. } => None,
+    });
+    let comes_back = |pv: PvUuid| {
+        changes.iter().any(|change| {
+            matches!(change, Change::RestorePv(returned) if returned.pv == pv)
+                || matches!(change, Change::WriteLabel(lost) if lost.pv == pv)
+        })
+    };
+    let is_there = |pv: PvUuid| !inventory.devices_of(pv).is_empty();
+    pvs.filter(|pv| pv.is_missing() || !is_there(pv.uuid))
+        .map(|pv| pv.uuid)
+        .find(|pv| !comes_back(*pv))
 }
 
 /// The LV, its parts, and its pool with its parts.

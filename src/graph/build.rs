@@ -1,5 +1,7 @@
 //! Changes, tasks and checks to operations.
 
+mod over;
+
 use std::collections::BTreeMap;
 
 use crate::diff::{Change, Diff, Refusal, RefusalCode, to_unmount};
@@ -9,7 +11,7 @@ use crate::model::device::{DiskArea, MetadataArea, RingContent, SlotText};
 use crate::model::inventory::{CopyManifest, Inventory, Realm, Space, TargetFile};
 use crate::model::vg::Vg;
 use crate::operation::{
-    ActivateLvs, CheckSha256, CommitMetadata, CopyLv, DeactivateLvs, ExtendVg, Operation,
+    ActivateLvs, CheckSha256, CommitMetadata, CopyLv, CopyTo, DeactivateLvs, ExtendVg, Operation,
     RefreshLvs, RestoreMissingPv, SaveEvidence, SpliceLv, Unmount, WritePvLabel,
 };
 use crate::plan::document::{Check, CopyTarget, Task};
@@ -78,13 +80,15 @@ impl Builder<'_> {
                 Operation::ExtendVg(ExtendVg { vg, name: name.clone(), devices })
             }
             Change::Deactivate(lvs) => {
-                Operation::DeactivateLvs(DeactivateLvs { vg, name: name.clone(), lvs: lvs.clone() })
+                let (name, lvs) = (name.clone(), lvs.clone());
+                Operation::DeactivateLvs(DeactivateLvs { vg, name, lvs, task_of: None })
             }
             Change::Refresh(lvs) => {
                 Operation::RefreshLvs(RefreshLvs { vg, name: name.clone(), lvs: lvs.clone() })
             }
             Change::Activate(lvs) => {
-                Operation::ActivateLvs(ActivateLvs { vg, name: name.clone(), lvs: lvs.clone() })
+                let (name, lvs) = (name.clone(), lvs.clone());
+                Operation::ActivateLvs(ActivateLvs { vg, name, lvs, task_of: None })
             }
             Change::RecoverLv(lost) => Operation::SpliceLv(Box::new(SpliceLv {
                 vg,
@@ -102,7 +106,7 @@ impl Builder<'_> {
             self.diff.deactivated().map(|lv| (lv.name.clone(), lv.uuid)).collect();
         let vg = self.goals.vg;
         let mounts = to_unmount(live, vg, &lvs, &self.goals.unmount);
-        (!mounts.is_empty()).then_some(Operation::Unmount(Unmount { vg, mounts }))
+        (!mounts.is_empty()).then_some(Operation::Unmount(Unmount { vg, mounts, task_of: None }))
     }
 
     /// Everything that any operation writes: all PVs of the VG that are there, since a commit
@@ -157,34 +161,56 @@ impl Builder<'_> {
         // What the copies before it take, by file system.
         let mut taken: BTreeMap<u64, Bytes> = BTreeMap::new();
         for Task::Copy(copy) in &self.goals.tasks {
-            let CopyTarget::File(path) = &copy.to;
             let Some((lv, size)) = self.lv(&copy.from) else {
                 continue;
             };
-            match self.inventory.targets.get(path) {
-                Some(TargetFile::Done(made)) if (made.vg, made.lv) == (self.goals.vg, lv) => {
-                    continue;
-                }
-                Some(TargetFile::Done(made)) => {
-                    refusals.push(copy_refusal(path, other_copy(made, self.goals.vg)));
-                }
-                Some(TargetFile::Taken(why)) => refusals.push(copy_refusal(path, why.clone())),
-                Some(TargetFile::NoDirectory(why)) => {
-                    refusals.push(copy_refusal(path, format!("it cannot be made: {why}")));
-                }
-                Some(TargetFile::Free(space)) => {
-                    let before = taken.entry(space.file_system).or_default();
-                    if size > space.available.saturating_sub(*before) {
-                        refusals.push(no_space(path, &copy.from, size, *space, *before));
-                    }
-                    *before = before.saturating_add(size);
-                }
-                None => {}
+            let what = (&copy.from, lv, size);
+            match &copy.to {
+                CopyTarget::File(path) => match self.copy_to_file(what, path, &mut taken) {
+                    Ok(copy) => operations.extend(copy),
+                    Err(refusal) => refusals.push(refusal),
+                },
+                CopyTarget::LogicalVolume(over) => match self.copy_over(what, over) {
+                    Ok(copy) => operations.extend(copy),
+                    Err(refusal) => refusals.push(refusal),
+                },
             }
-            let (vg, name, path) = (self.goals.vg, copy.from.clone(), path.clone());
-            operations.push(Operation::CopyLv(CopyLv { vg, lv, name, path }));
         }
         (operations, refusals)
+    }
+
+    /// The copy to a file; none when it is there already.
+    fn copy_to_file(
+        &self,
+        (name, lv, size): (&LvName, LvUuid, Bytes),
+        path: &str,
+        taken: &mut BTreeMap<u64, Bytes>,
+    ) -> Result<Option<Operation>, Refusal> {
+        match self.inventory.targets.get(path) {
+            Some(TargetFile::Done(made)) if (made.vg, made.lv) == (self.goals.vg, lv) => {
+                return Ok(None);
+            }
+            Some(TargetFile::Done(made)) => {
+                return Err(copy_refusal(path, other_copy(made, self.goals.vg)));
+            }
+            Some(TargetFile::Taken(why)) => return Err(copy_refusal(path, why.clone())),
+            Some(TargetFile::NoDirectory(why)) => {
+                return Err(copy_refusal(path, format!("it cannot be made: {why}")));
+            }
+            Some(TargetFile::Free(space)) => {
+                let before = taken.entry(space.file_system).or_default();
+                let is_too_large = size > space.available.saturating_sub(*before);
+                let refusal = is_too_large.then(|| no_space(path, name, size, *space, *before));
+                *before = before.saturating_add(size);
+                if let Some(refusal) = refusal {
+                    return Err(refusal);
+                }
+            }
+            None => {}
+        }
+        let to = CopyTo::File { path: path.to_owned() };
+        let copy = CopyLv { vg: self.goals.vg, lv, name: name.clone(), to };
+        Ok(Some(Operation::CopyLv(copy)))
     }
 
     fn checks(&self) -> Vec<Operation> {

@@ -10,7 +10,7 @@ use petgraph::visit::EdgeRef;
 use crate::graph::{Edge, Graph, Reason};
 use crate::ids::OperationId;
 use crate::model::inventory::Realm;
-use crate::operation::{Operation, Resource, Risk, Stage, Touches};
+use crate::operation::{DeactivateLvs, Operation, Resource, Risk, Stage, Touches};
 
 /// Where an operation stands among others when nothing else decides.
 type Rank = (Stage, u8, OperationId);
@@ -22,6 +22,8 @@ fn rank(operation: &Operation) -> Rank {
     let kind = match operation {
         Operation::SaveEvidence(_) => 0,
         Operation::Unmount(_) => 1,
+        // What a task had activated goes again behind it.
+        Operation::DeactivateLvs(DeactivateLvs { task_of: Some(_), .. }) => 11,
         Operation::DeactivateLvs(_) => 2,
         Operation::WritePvLabel(_) => 3,
         Operation::CommitMetadata(_) => 4,
@@ -31,8 +33,8 @@ fn rank(operation: &Operation) -> Rank {
         Operation::RefreshLvs(_) => 8,
         Operation::ActivateLvs(_) => 9,
         Operation::CopyLv(_) => 10,
-        Operation::MountAgain(_) => 11,
-        Operation::CheckSha256(_) => 12,
+        Operation::MountAgain(_) => 12,
+        Operation::CheckSha256(_) => 13,
     };
     (operation.stage(), kind, operation.id())
 }

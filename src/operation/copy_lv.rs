@@ -1,17 +1,23 @@
-//! Copies the content of an LV to a new file.
+//! Copies the content of an LV to a new file, or over another LV.
 //!
-//! Effect: a sparse file with the content and a manifest beside it; no disk of the VG is written.
-//! Half way: parts under names of this run, which are removed when it is resumed or rolled back.
-//! Undo: none needed; a finished copy stays.
+//! Effect: a sparse file with the content and a manifest beside it, and no disk of the VG is written;
+//! or another LV, which the plan names, begins with the content. Half way: parts of a file under names
+//! of this run, which are removed when it is resumed or rolled back; an LV that is overwritten in
+//! part, and is overwritten again. Undo: none needed for a file, a finished copy stays; none for an
+//! LV. Equivalent: `dd conv=sparse`.
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{LvName, LvUuid, VgUuid};
+use crate::diff::refuse_in_use;
+use crate::ids::{ForeignText, LvName, LvUuid, VgUuid};
 use crate::model::inventory::{Inventory, Realm, TargetFile};
-use crate::operation::act::{Act, CopyFile};
+use crate::operation::act::{Act, CopyDevice, CopyFile};
+use crate::operation::activation::current;
+use crate::operation::command::live_of;
 use crate::operation::content::content_of;
 use crate::operation::{Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit};
 use crate::plan::hazard::Hazard;
+use crate::units::Bytes;
 
 /// Copies the content of an LV.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,50 +28,144 @@ pub struct CopyLv {
     pub lv: LvUuid,
     /// What it is called.
     pub name: LvName,
-    /// Where to; an absolute path.
-    pub path: String,
+    /// Where to.
+    #[serde(flatten)]
+    pub to: CopyTo,
+}
+
+/// Where the content of an LV goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum CopyTo {
+    /// To a new file.
+    File {
+        /// Its path; absolute.
+        path: String,
+    },
+    /// Over an LV.
+    Lv(OverwrittenLv),
+}
+
+/// An LV whose content is overwritten.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverwrittenLv {
+    /// The LV.
+    pub over: LvUuid,
+    /// What it is called.
+    pub over_name: LvName,
+    /// How large it is.
+    pub over_size: Bytes,
+    /// How much is written: the size of the content.
+    pub size: Bytes,
 }
 
 impl CopyLv {
-    fn file(&self, signature: &Signature) -> CopyFile {
-        CopyFile { path: self.path.clone(), begun: signature.time }
+    fn file(&self, signature: &Signature) -> Option<CopyFile> {
+        let CopyTo::File { path } = &self.to else { return None };
+        Some(CopyFile { path: path.clone(), begun: signature.time })
+    }
+
+    /// The device to be written, while nobody else uses it.
+    fn device(&self, now: &Inventory, to: &OverwrittenLv) -> Result<CopyDevice, Unfit> {
+        let (live, vg) = (live_of(now)?, current(now, self.vg)?);
+        let name = &to.over_name;
+        let lv = vg.lv_by_uuid(to.over).filter(|lv| lv.name == *name);
+        let lv = lv.ok_or_else(|| Unfit::new(format!("LV {name} is not there any more")))?;
+        let size = lv.len().bytes_shown(vg.extent_size);
+        if size < to.size {
+            return Err(Unfit::new(format!("LV {name} is only {size} large by now")));
+        }
+        if let Some(refusal) = refuse_in_use(live, vg, lv, &[]) {
+            return Err(Unfit::new(format!("LV {name} is not written: {}", refusal.why)));
+        }
+        let top = live.top_of(self.vg, to.over).filter(|_| live.is_up(self.vg, to.over));
+        let top = top.ok_or_else(|| Unfit::new(format!("LV {name} is not active")))?;
+        if top.read_only {
+            return Err(Unfit::new(format!("LV {name} is active read-only")));
+        }
+        Ok(CopyDevice { path: top.path(), dm_uuid: top.uuid.raw().to_owned(), size })
+    }
+}
+
+/// A new file is only made where nothing stands.
+fn check_file(now: &Inventory, path: &str) -> Result<(), Unfit> {
+    let shown = ForeignText::from(path);
+    match now.targets.get(path) {
+        // How much is free is no condition here: it was checked when the plan was made, and
+        // what a run that is taken up again wrote itself may be what is missing now.
+        Some(TargetFile::Free(_)) | None => Ok(()),
+        Some(TargetFile::NoDirectory(why) | TargetFile::Taken(why)) => {
+            Err(Unfit::new(format!("{shown} cannot be made: {why}")))
+        }
+        Some(TargetFile::Done(_)) => Err(Unfit::new(format!("{shown} exists already"))),
     }
 }
 
 impl Contract for CopyLv {
     fn object(&self) -> String {
-        self.path.clone()
+        match &self.to {
+            CopyTo::File { path } => path.clone(),
+            CopyTo::Lv(to) => to.over.to_string(),
+        }
     }
 
     fn title(&self) -> String {
-        let path = crate::ids::ForeignText::from(self.path.as_str());
-        format!("copy the content of LV {} to {path}", self.name)
+        match &self.to {
+            CopyTo::File { path } => {
+                let path = ForeignText::from(path.as_str());
+                format!("copy the content of LV {} to {path}", self.name)
+            }
+            CopyTo::Lv(to) => {
+                let (name, over, size) = (&self.name, &to.over_name, to.size);
+                format!("copy the content of LV {name} OVER LV {over} ({size})")
+            }
+        }
     }
 
     fn reasons(&self) -> Vec<String> {
-        vec!["sparse, synced, with its SHA-256 in a manifest beside it".to_owned()]
+        match &self.to {
+            CopyTo::File { .. } => {
+                vec!["sparse, synced, with its SHA-256 in a manifest beside it".to_owned()]
+            }
+            CopyTo::Lv(to) => {
+                let rest = to.over_size.saturating_sub(to.size);
+                let mut reasons = vec![
+                    format!("what LV {} holds now is lost", to.over_name),
+                    "done at every apply: nothing on an LV tells that it was done".to_owned(),
+                ];
+                if !rest.is_zero() {
+                    reasons
+                        .push(format!("the last {rest} of LV {} stay as they are", to.over_name));
+                }
+                reasons
+            }
+        }
     }
 
     fn touches(&self) -> Touches {
-        Touches {
-            reads: vec![
-                Resource::Evidence,
-                Resource::Metadata(self.vg),
-                Resource::Content(self.lv),
-            ],
-            writes: vec![Resource::File(self.path.clone())],
+        let mut reads =
+            vec![Resource::Evidence, Resource::Metadata(self.vg), Resource::Content(self.lv)];
+        let writes = match &self.to {
+            CopyTo::File { path } => vec![Resource::File(path.clone())],
+            CopyTo::Lv(to) => {
+                reads.extend([Resource::Active(to.over), Resource::Users(to.over)]);
+                vec![Resource::Content(to.over)]
+            }
+        };
+        Touches { reads, writes }
+    }
+
+    fn risk(&self, _: Realm) -> Risk {
+        match &self.to {
+            CopyTo::File { .. } => Risk::ReadOnly,
+            CopyTo::Lv(_) => Risk::OneWay,
         }
     }
 
-    fn risk(&self, realm: Realm) -> Risk {
-        match realm {
-            Realm::Images | Realm::Live => Risk::ReadOnly,
-        }
-    }
-
-    fn undo(&self, realm: Realm) -> &'static str {
-        match realm {
-            Realm::Images | Realm::Live => "none needed: the copy is a new file and stays",
+    fn undo(&self, _: Realm) -> &'static str {
+        match &self.to {
+            CopyTo::File { .. } => "none needed: the copy is a new file and stays",
+            CopyTo::Lv(_) => "none: what the target held is overwritten, as the plan asks",
         }
     }
 
@@ -74,25 +174,24 @@ impl Contract for CopyLv {
     }
 
     fn lower(&self, now: &Inventory, signature: &Signature) -> Result<Lowered, Unfit> {
-        let path = crate::ids::ForeignText::from(self.path.as_str());
-        match now.targets.get(&self.path) {
-            // How much is free is no condition here: it was checked when the plan was made, and
-            // what a run that is taken up again wrote itself may be what is missing now.
-            Some(TargetFile::Free(_)) | None => {}
-            Some(TargetFile::NoDirectory(why) | TargetFile::Taken(why)) => {
-                return Err(Unfit::new(format!("{path} cannot be made: {why}")));
-            }
-            Some(TargetFile::Done(_)) => {
-                return Err(Unfit::new(format!("{path} exists already")));
-            }
+        if let CopyTo::File { path } = &self.to {
+            check_file(now, path)?;
         }
         let content = content_of(now, self.vg, self.lv)?;
-        let acts = vec![Act::CopyToFile { content, to: self.file(signature) }];
-        Ok(Lowered { acts, predicted: now.clone() })
+        let act = match &self.to {
+            CopyTo::File { path } => {
+                let to = CopyFile { path: path.clone(), begun: signature.time };
+                Act::CopyToFile { content, to }
+            }
+            CopyTo::Lv(to) => Act::CopyToDevice { content, to: self.device(now, to)? },
+        };
+        Ok(Lowered { acts: vec![act], predicted: now.clone() })
     }
 
     fn probe(&self, now: &Inventory) -> Probe {
-        match now.targets.get(&self.path) {
+        // An LV that was overwritten, or half of it, is simply overwritten again.
+        let CopyTo::File { path } = &self.to else { return Probe::Before };
+        match now.targets.get(path) {
             Some(TargetFile::Done(made)) if (made.vg, made.lv) == (self.vg, self.lv) => {
                 Probe::After
             }
@@ -103,6 +202,6 @@ impl Contract for CopyLv {
     }
 
     fn unfinished(&self, signature: &Signature) -> Option<CopyFile> {
-        Some(self.file(signature))
+        self.file(signature)
     }
 }

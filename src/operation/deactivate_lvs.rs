@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::diff::ActiveLv;
-use crate::ids::{VgName, VgUuid};
+use crate::ids::{LvUuid, VgName, VgUuid};
 use crate::model::inventory::{Inventory, Realm};
 use crate::operation::activation;
 use crate::operation::{Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit};
@@ -23,11 +23,14 @@ pub struct DeactivateLvs {
     pub name: VgName,
     /// The LVs, sorted by name.
     pub lvs: Vec<ActiveLv>,
+    /// The LV that a task needs so, when it is for a task and not for a state of the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_of: Option<LvUuid>,
 }
 
 impl Contract for DeactivateLvs {
     fn object(&self) -> String {
-        self.vg.to_string()
+        self.task_of.map_or_else(|| self.vg.to_string(), |lv| lv.to_string())
     }
 
     fn title(&self) -> String {

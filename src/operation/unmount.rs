@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::diff::MountedLv;
-use crate::ids::VgUuid;
+use crate::ids::{LvUuid, VgUuid};
 use crate::model::inventory::{Inventory, Realm};
 use crate::operation::mounts;
 use crate::operation::{Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit};
@@ -20,11 +20,14 @@ pub struct Unmount {
     pub vg: VgUuid,
     /// The mounts, in the order in which they are unmounted.
     pub mounts: Vec<MountedLv>,
+    /// The LV that a task needs free, when it is for a task and not for a state of the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_of: Option<LvUuid>,
 }
 
 impl Contract for Unmount {
     fn object(&self) -> String {
-        self.vg.to_string()
+        self.task_of.map_or_else(|| self.vg.to_string(), |lv| lv.to_string())
     }
 
     fn title(&self) -> String {

@@ -208,6 +208,9 @@ pub enum CopyTarget {
     /// To a new file, sparse, with a manifest beside it; an absolute path.
     #[schemars(with = "TextSchema")]
     File(String),
+    /// Over an LV of this VG that is at least as large. What it holds is overwritten.
+    #[schemars(with = "NameSchema")]
+    LogicalVolume(LvName),
 }
 
 /// What must hold before anything is called done.

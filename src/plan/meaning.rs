@@ -30,6 +30,7 @@ pub fn problems(tree: &Tree) -> Vec<Problem> {
     }
     checker.recovered_names(lvs);
     checker.copies(at(&json, "/tasks"));
+    checker.copies_over(at(&json, "/tasks"));
     checker.acceptances(at(&json, "/policy/accept"));
     checker.absolute_paths(at(&json, "/policy/busy/unmount"), &["policy", "busy", "unmount"]);
     checker.problems
@@ -207,6 +208,33 @@ impl Checker<'_> {
                 self.at_value(Code::Contradiction, &path, message, "write to another file");
             }
             targets.push(file);
+        }
+    }
+
+    /// What is overwritten is neither read nor overwritten again: which of the two would come first
+    /// is nothing to guess about.
+    fn copies_over(&mut self, tasks: &Value) {
+        let all: Vec<(usize, &Value)> =
+            tasks.as_array().into_iter().flatten().enumerate().collect();
+        for (index, task) in &all {
+            let Some(over) = text(at(task, "/copy/to/logical_volume")) else { continue };
+            let index_text = index.to_string();
+            let path = ["tasks", index_text.as_str(), "copy", "to", "logical_volume"];
+            let is = |task: &Value, pointer: &str| text(at(task, pointer)).as_ref() == Some(&over);
+            let reads = |(_, task): &(usize, &Value)| is(task, "/copy/from");
+            let again = |(other, task): &(usize, &Value)| {
+                other < index && is(task, "/copy/to/logical_volume")
+            };
+            let why = if is(task, "/copy/from") {
+                format!("`{over}` would be copied over itself")
+            } else if all.iter().any(reads) {
+                format!("`{over}` is overwritten by one task and read by another")
+            } else if all.iter().any(again) {
+                format!("two tasks overwrite `{over}`")
+            } else {
+                continue;
+            };
+            self.at_value(Code::Contradiction, &path, why, "copy over another LV, or to a file");
         }
     }
 

@@ -4,6 +4,7 @@
 //! is a problem of the document.
 
 mod activation;
+mod tasks;
 
 use crate::ids::{LvName, LvUuid, PvUuid, VgUuid};
 use crate::model::choice::Standing;
@@ -281,36 +282,6 @@ impl Resolver<'_> {
         let newest = self.vg.timeline.versions().last().and_then(|v| vg_of(&v.text).ok())?;
         let visible = newest.lvs.iter().filter(|lv| lv.has_visible());
         nearest(name.as_str(), visible.map(|lv| lv.name.as_str())).map(str::to_owned)
-    }
-
-    /// Tasks and checks work on LVs that are there, or will be.
-    fn check_lvs_of_tasks(&mut self, present: &[PresentLv]) {
-        let document = &self.plan.document;
-        let mut named: Vec<(Vec<String>, LvName)> = Vec::new();
-        for (index, task) in document.tasks.iter().enumerate() {
-            let Task::Copy(copy) = task;
-            let path = ["tasks", &index.to_string(), "copy", "from"].map(str::to_owned);
-            named.push((path.to_vec(), copy.from.clone()));
-        }
-        for (index, check) in document.checks.iter().enumerate() {
-            let Check::Sha256(check) = check;
-            let path =
-                ["checks", &index.to_string(), "sha256", "logical_volume"].map(str::to_owned);
-            named.push((path.to_vec(), check.logical_volume.clone()));
-        }
-        for (path, name) in named {
-            let is_there = self.vg.current.as_ref().is_some_and(|vg| vg.lv(&name).is_some());
-            let will_be =
-                present.iter().any(|lv| lv.recover_as.as_ref().unwrap_or(&lv.name) == &name);
-            let unknown_now = self.vg.current.is_none();
-            if is_there || will_be || unknown_now {
-                continue;
-            }
-            let path: Vec<&str> = path.iter().map(String::as_str).collect();
-            let message = format!("VG has no LV `{name}`, and the plan does not recover one");
-            let help = format!("add `{name}: {{state: present}}` under `logical_volumes`");
-            self.problem(Code::UnknownObject, &path, message, Some(help));
-        }
     }
 }
 

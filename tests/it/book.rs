@@ -203,7 +203,9 @@ fn the_table_of_operations_on_running_machines_is_what_they_say() {
     for operation in live_operations() {
         let contract = operation.contract();
         let risk = contract.risk(Realm::Live).name().to_owned();
-        rows.push([operation.kind().to_owned(), risk, contract.undo(Realm::Live).to_owned()]);
+        let over = contract.title().contains(" OVER ").then_some("` over an LV");
+        let kind = format!("{}{}", operation.kind(), over.unwrap_or_default());
+        rows.push([kind, risk, contract.undo(Realm::Live).to_owned()]);
     }
     rows.sort();
     rows.dedup();
@@ -239,8 +241,10 @@ fn live_operations() -> Vec<Operation> {
     let inactive = format!("{inactive}policy: {{busy: {{unmount: [/mnt/x]}}}}\n");
     let extend =
         ExtendVg { vg: vg(&active).uuid, name: vg(&active).name.clone(), devices: Vec::new() };
-    let again = MountAgain { vg: vg(&active).uuid, mounts: Vec::new() };
+    let again = MountAgain { vg: vg(&active).uuid, mounts: Vec::new(), task_of: None };
+    let over = "tasks: [copy: {from: simple, to: {logical_volume: spread}}]\n";
     let plans = [
+        live("plain", over),
         planned(&gone, &attached),
         damaged(512, 512),
         damaged(4096, 8),

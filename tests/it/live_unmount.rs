@@ -84,7 +84,8 @@ fn mounted_again_as_it_was() {
         panic!("{:?}", planned.graph.operations)
     };
     let gone = unmount.lower(&inventory, &signature()).unwrap().predicted;
-    let again = MountAgain { vg: unmount.vg, mounts: unmount.mounts.clone() };
+    let mounts = unmount.mounts.clone();
+    let again = MountAgain { vg: unmount.vg, mounts, task_of: None };
     assert_eq!(again.probe(&gone), Probe::Before);
     let lowered = lower(&Operation::MountAgain(again.clone()), &gone, &signature()).unwrap();
     let shown: Vec<String> = lowered

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use lvmend::model::inventory::Inventory;
 use lvmend::operation::act::Act;
-use lvmend::operation::{Operation, Probe, Stage};
+use lvmend::operation::{Operation, Probe};
 use lvmend::simulate::lower;
 use lvmend::simulate::planned::Planned;
 
@@ -56,11 +56,6 @@ fn act_shown(act: &Act) -> String {
     }
 }
 
-/// Whether an operation tells by a probe what became of it, and can be told apart from an undone one.
-fn leaves_a_trace(operation: &Operation) -> bool {
-    operation.stage() == Stage::State
-}
-
 /// Each operation says of the world before it that it was not applied, of the world as predicted that
 /// it was, has nothing left to do then, and can be undone if it says so.
 fn keeps_its_word(planned: &Planned, inventory: &Inventory) {
@@ -72,7 +67,7 @@ fn keeps_its_word(planned: &Planned, inventory: &Inventory) {
         let (id, contract) = (operation.id(), operation.contract());
         let lowered = lower(operation, &now, &signature()).unwrap();
         let after = lowered.predicted;
-        if leaves_a_trace(operation) {
+        if operation.leaves_a_trace() {
             assert_eq!(contract.probe(&now), Probe::Before, "{id} before");
             // A new PV is in no prediction: LVM chooses its UUID.
             if operation.kind() == "extend_vg" {
