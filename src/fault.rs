@@ -8,6 +8,8 @@ mod duplicate_pv;
 mod duplicate_vg_name;
 mod extents_in_conflict;
 mod interrupted_commit;
+mod left_out_pv;
+mod live;
 mod lost_label;
 mod metadata_branches;
 mod missing_pv;
@@ -16,8 +18,12 @@ mod outdated_copy;
 mod outdated_pv;
 mod pv_not_marked;
 mod short_device;
+mod stale_device_number;
+mod stray_device;
+mod suspended_device;
 mod unfinished_command;
 mod unknown_segment;
+mod waiting_table;
 
 use std::fmt;
 
@@ -31,6 +37,13 @@ use crate::units::Bytes;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
+    /// A live device whose LV the metadata does not know. First of all: what mends other faults,
+    /// a reboot above all, may destroy what this one tells of.
+    StrayDevice,
+    /// A suspended device.
+    SuspendedDevice,
+    /// A live table that maps a device that is gone, or is another.
+    StaleDeviceNumber,
     /// No metadata area of the VG points to a sound text.
     NoMetadata,
     /// Equal numbers, different content.
@@ -43,12 +56,16 @@ pub enum FaultKind {
     DisputedPv,
     /// A PV whose label is gone.
     LostLabel,
+    /// A PV on a device that LVM does not look at.
+    LeftOutPv,
     /// A PV flagged MISSING.
     MissingPv,
     /// A PV that no device carries.
     AbsentPv,
     /// A PV that the VG dropped while it was away.
     OutdatedPv,
+    /// A table that waits in an inactive slot.
+    WaitingTable,
     /// A metadata area whose header or text is damaged, or that points to nothing.
     DamagedArea,
     /// A metadata area that is behind the others.
@@ -155,15 +172,20 @@ impl FaultKind {
     /// The name as reports print it.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::StrayDevice => "stray-device",
+            Self::SuspendedDevice => "suspended-device",
+            Self::StaleDeviceNumber => "stale-device-number",
             Self::NoMetadata => "no-metadata",
             Self::MetadataBranches => "metadata-branches",
             Self::ExtentsInConflict => "extents-in-conflict",
             Self::DuplicatePv => "duplicate-pv",
             Self::DisputedPv => "disputed-pv",
             Self::LostLabel => "lost-label",
+            Self::LeftOutPv => "left-out-pv",
             Self::MissingPv => "missing-pv",
             Self::AbsentPv => "absent-pv",
             Self::OutdatedPv => "outdated-pv",
+            Self::WaitingTable => "waiting-table",
             Self::DamagedArea => "damaged-area",
             Self::OutdatedCopy => "outdated-copy",
             Self::ShortDevice => "short-device",
@@ -178,7 +200,7 @@ impl FaultKind {
 
 /// Every fault of an inventory: the worst first, then by kind and object.
 pub fn find(inventory: &Inventory) -> Vec<Fault> {
-    let finders: [fn(&Inventory) -> Vec<Fault>; 17] = [
+    let finders: [fn(&Inventory) -> Vec<Fault>; 22] = [
         absent_pv::find,
         damaged_area::find,
         disputed_pv::find,
@@ -186,6 +208,7 @@ pub fn find(inventory: &Inventory) -> Vec<Fault> {
         duplicate_vg_name::find,
         extents_in_conflict::find,
         interrupted_commit::find,
+        left_out_pv::find,
         lost_label::find,
         metadata_branches::find,
         missing_pv::find,
@@ -194,8 +217,12 @@ pub fn find(inventory: &Inventory) -> Vec<Fault> {
         outdated_pv::find,
         pv_not_marked::find,
         short_device::find,
+        stale_device_number::find,
+        stray_device::find,
+        suspended_device::find,
         unfinished_command::find,
         unknown_segment::find,
+        waiting_table::find,
     ];
     let mut faults: Vec<Fault> = finders.iter().flat_map(|find| find(inventory)).collect();
     faults.sort_by(|a, b| key(a).cmp(&key(b)));

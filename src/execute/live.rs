@@ -10,7 +10,7 @@ use crate::ids::Digest;
 use crate::model::compare::differences;
 use crate::model::inventory::Inventory;
 use crate::model::live::MappedDevice;
-use crate::operation::{Lowered, Operation, Probe, Risk, Stage};
+use crate::operation::{Lowered, Operation, Probe, Risk};
 use crate::simulate::lower;
 use crate::simulate::standing::standing;
 
@@ -38,7 +38,8 @@ pub(crate) fn step(run: &mut Run<'_, '_>, index: usize) -> Result<Ended, RunErro
         return Ok(Ended::Failed(format!("BUG: there is no operation {index}")));
     };
     run.look_closely();
-    let is_met = is_state(&operation) && operation.contract().probe(&run.world) == Probe::After;
+    let is_met =
+        operation.leaves_a_trace() && operation.contract().probe(&run.world) == Probe::After;
     let signature = run.state.started.signature.clone();
     let mut lowered = match lower(&operation, &run.world, &signature) {
         Ok(lowered) => lowered,
@@ -78,15 +79,11 @@ fn failed(run: &mut Run<'_, '_>, index: usize, left: Left, why: String) -> Resul
     Ok(Ended::Failed(why))
 }
 
-fn is_state(operation: &Operation) -> bool {
-    operation.stage() == Stage::State
-}
-
 /// Acts, looks, and judges by what is seen.
 fn act(run: &mut Run<'_, '_>, operation: &Operation, lowered: &Lowered) -> Verdict {
     let before = traces(run);
     let performed = perform_all(run, &lowered.acts);
-    if !is_state(operation) {
+    if !operation.leaves_a_trace() {
         return judge_by_result(run, operation, performed);
     }
     run.look_closely();

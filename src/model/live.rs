@@ -165,6 +165,43 @@ impl Live {
         }
         let openers = self.openers.iter().filter(|opener| opener.device == number);
         uses.extend(openers.cloned().map(Use::Process));
+        // One of this VG's own devices upon it explains that it is open; nothing else does.
+        let open_count = self.mapped_by_number(number).map_or(0, |mapped| mapped.open_count);
+        if uses.is_empty() && open_count > 0 && holders.is_empty() {
+            uses.push(Use::Unknown(open_count));
+        }
         uses
+    }
+
+    /// These devices, each after all that it lies upon with its live or its waiting table, as they
+    /// are to be resumed. Among equals by name.
+    pub fn bottom_up<'m>(
+        &self,
+        devices: impl IntoIterator<Item = &'m MappedDevice>,
+    ) -> Vec<&'m MappedDevice> {
+        let mut heights = BTreeMap::new();
+        for mapped in &self.mapped {
+            self.height(mapped.number, &mut heights);
+        }
+        let height = |mapped: &MappedDevice| heights.get(&mapped.number).copied();
+        let mut devices: Vec<&MappedDevice> = devices.into_iter().collect();
+        devices.sort_by_key(|mapped| (height(mapped), &mapped.name, mapped.number));
+        devices
+    }
+
+    /// How many devices of device-mapper lie below this one, at most, in one line.
+    fn height(&self, number: DevNumber, known: &mut BTreeMap<DevNumber, u32>) -> u32 {
+        if let Some(height) = known.get(&number) {
+            return *height;
+        }
+        let Some(mapped) = self.mapped_by_number(number) else { return 0 };
+        // The kernel allows no circles; should one be told, it ends here.
+        known.insert(number, 0);
+        let lines = mapped.live.iter().chain(&mapped.inactive);
+        let below: Vec<DevNumber> = lines.flat_map(TargetLine::devices).collect();
+        let highest = below.into_iter().map(|below| self.height(below, known)).max();
+        let height = highest.map_or(0, |highest| highest.saturating_add(1));
+        known.insert(number, height);
+        height
     }
 }

@@ -1,5 +1,6 @@
 //! `lvmend inspect`: what is there and what is wrong.
 
+mod live;
 mod text;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use crate::model::segment::Area;
 use crate::model::timeline::Version;
 use crate::model::vg::{Lv, Pv, Vg};
 use crate::report::Head;
+use crate::report::inspect::live::{LiveJson, LvLiveJson, live_json, lv_live_json};
 
 pub use text::{Show, text};
 
@@ -36,6 +38,8 @@ pub struct InspectJson {
     faults: Vec<FaultJson>,
     /// Files that were to hold metadata and do not.
     bad_files: Vec<BadFileJson>,
+    /// The running machine; none of images.
+    live: Option<LiveJson>,
 }
 
 /// A volume group.
@@ -106,7 +110,7 @@ pub(crate) struct LvJson {
     uuid: String,
     /// Whether `lvs` shows it only with `-a`.
     hidden: bool,
-    /// Attributes as `lvs` shows them, while inactive.
+    /// Attributes as `lvs` shows them; of images while inactive.
     attr: String,
     /// In bytes.
     size: u64,
@@ -116,6 +120,8 @@ pub(crate) struct LvJson {
     on: Vec<String>,
     /// Tags.
     tags: Vec<String>,
+    /// What the kernel has of it; none of images.
+    live: Option<LvLiveJson>,
 }
 
 /// A device that is no PV of a VG that counts.
@@ -183,6 +189,7 @@ pub fn gather(inventory: &Inventory, only: Option<VgUuid>, faults: &[Fault]) -> 
             .iter()
             .map(|bad| BadFileJson { path: bad.path.to_string(), why: bad.why.clone() })
             .collect(),
+        live: inventory.live.as_deref().map(live_json),
     }
 }
 
@@ -231,7 +238,7 @@ fn vg_json(inventory: &Inventory, on_disk: &VgOnDisk) -> VgJson {
     json.physical_volumes =
         vg.pvs.iter().map(|pv| pv_json(inventory, vg, &map, pv, &is_absent)).collect();
     let lvs = vg.lvs.iter().filter(|lv| !crate::model::parts::is_snapshot_link(lv));
-    json.logical_volumes = lvs.map(|lv| lv_json(vg, &roles, lv, &is_absent)).collect();
+    json.logical_volumes = lvs.map(|lv| lv_json(inventory, vg, &roles, lv, &is_absent)).collect();
     json
 }
 
@@ -273,7 +280,13 @@ fn area_json(inventory: &Inventory, area: &crate::model::device::MetadataArea) -
     }
 }
 
-fn lv_json(vg: &Vg, roles: &Roles<'_>, lv: &Lv, is_absent: &dyn Fn(PvUuid) -> bool) -> LvJson {
+fn lv_json(
+    inventory: &Inventory,
+    vg: &Vg,
+    roles: &Roles<'_>,
+    lv: &Lv,
+    is_absent: &dyn Fn(PvUuid) -> bool,
+) -> LvJson {
     let parts = parts_of(vg, lv);
     let mut on: BTreeMap<usize, PvUuid> = BTreeMap::new();
     for segment in std::iter::once(lv).chain(parts.iter().copied()).flat_map(|lv| &lv.segments) {
@@ -283,15 +296,18 @@ fn lv_json(vg: &Vg, roles: &Roles<'_>, lv: &Lv, is_absent: &dyn Fn(PvUuid) -> bo
             }
         }
     }
+    let live = lv_live_json(inventory, vg.uuid, lv);
+    let inactive = lv_attr(vg, roles, lv, is_absent);
     LvJson {
         name: lv.name.to_string(),
         uuid: lv.uuid.to_string(),
         hidden: !roles.is_shown(lv),
-        attr: lv_attr(vg, roles, lv, is_absent),
+        attr: live.as_ref().map_or(inactive.clone(), |live| live.attr(&inactive)),
         size: lv.len().bytes_shown(vg.extent_size).get(),
         segment_type: segment_type(lv),
         on: on.values().map(ToString::to_string).collect(),
         tags: lv.tags.iter().map(ToString::to_string).collect(),
+        live,
     }
 }
 

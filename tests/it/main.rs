@@ -33,6 +33,8 @@ mod legs;
 mod live_activation;
 mod live_copy_over;
 mod live_extend;
+mod live_faults;
+mod live_host;
 mod live_machine;
 mod live_owner;
 mod live_pvs;

@@ -27,6 +27,14 @@ const NO_REASON: &str = "LVM does not list it, and does not say why";
 /// Asks LVM2 which devices it lists, and of the others with a label why not.
 pub fn find(lvm: &Lvm, blocks: &[Block], unknown: &mut Vec<String>) -> Vec<LeftOut> {
     let Some(program) = &lvm.program else { return Vec::new() };
+    let candidates = || blocks.iter().filter(|block| block.may_hold_pv());
+    if let Some(waiting) = candidates().find_map(|block| read::suspended_below(block, blocks)) {
+        let name = &waiting.node.name;
+        unknown.push(format!(
+            "which devices LVM2 leaves out: it would wait for {name}, which is suspended"
+        ));
+        return Vec::new();
+    }
     let mut arguments = vec!["pvs", "-a", "--reportformat", "json", "-o", "pv_name,pv_duplicate"];
     arguments.extend(READ_ONLY);
     let said = match program.read(&arguments, LIMITS) {
@@ -44,9 +52,8 @@ pub fn find(lvm: &Lvm, blocks: &[Block], unknown: &mut Vec<String>) -> Vec<LeftO
     let numbers: BTreeSet<DevNumber> =
         listed.iter().filter_map(|pv| leads_to(Path::new(&pv.pv_name))).collect();
     let mut found = duplicates(&listed, &preferred, blocks);
-    let unlisted: Vec<&Block> = blocks
-        .iter()
-        .filter(|block| block.may_hold_pv() && !block.has_partitions(blocks))
+    let unlisted: Vec<&Block> = candidates()
+        .filter(|block| !block.has_partitions(blocks))
         .filter(|block| !numbers.contains(&block.node.number) && has_label(block, blocks))
         .collect();
     for some in unlisted.chunks(AT_ONCE) {
@@ -138,7 +145,8 @@ fn has_label(block: &Block, blocks: &[Block]) -> bool {
 
 fn ask_why(program: &Program, blocks: &[&Block], unknown: &mut Vec<String>) -> Vec<LeftOut> {
     let names: Vec<&str> = blocks.iter().map(|block| block.node.name.path()).collect();
-    let mut arguments = vec!["pvs", "-o", "pv_name"];
+    // Without a field of the VG it would only say that it does not find the device.
+    let mut arguments = vec!["pvs", "-o", "pv_name,vg_name"];
     arguments.extend(READ_ONLY);
     arguments.extend(&names);
     let said = match program.read(&arguments, LIMITS) {

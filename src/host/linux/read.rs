@@ -44,8 +44,8 @@ pub fn read(block: &Block, all: &[Block], offset: Bytes, len: Bytes) -> Result<V
     window.read(&file).map_err(error)
 }
 
-/// The device or one that it lies upon, when that is suspended.
-fn suspended_below<'b>(block: &'b Block, all: &'b [Block]) -> Option<&'b Block> {
+/// The device or one that it lies upon, when that is suspended: whoever reads it waits.
+pub fn suspended_below<'b>(block: &'b Block, all: &'b [Block]) -> Option<&'b Block> {
     let mut seen = Vec::new();
     let mut waiting = vec![block];
     while let Some(block) = waiting.pop() {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::report::inspect::live::{live_text, warning_text};
 use crate::report::inspect::{FaultJson, InspectJson, LvJson, PvJson, VgJson};
 use crate::report::table::table;
 use crate::units::Bytes;
@@ -18,6 +19,10 @@ pub enum Show {
 /// Everything that was found, faults last: they are what is read first from the bottom up.
 pub fn text(found: &InspectJson, show: Show) -> String {
     let mut out = String::new();
+    warning_text(&mut out, &found.faults);
+    if let Some(live) = &found.live {
+        live_text(&mut out, live);
+    }
     for vg in &found.volume_groups {
         vg_text(&mut out, vg, show);
         out.push('\n');
@@ -67,7 +72,13 @@ fn vg_text(out: &mut String, vg: &VgJson, show: Show) {
     let shown: Vec<&LvJson> =
         vg.logical_volumes.iter().filter(|lv| show == Show::All || !lv.hidden).collect();
     if !shown.is_empty() {
-        let mut rows = vec![row(&["LV", "Attr", "Size", "Type", "On"])];
+        let is_live = shown.iter().any(|lv| lv.live.is_some());
+        let head: &[&str] = if is_live {
+            &["LV", "Attr", "Size", "Type", "State", "On", "Used by"]
+        } else {
+            &["LV", "Attr", "Size", "Type", "On"]
+        };
+        let mut rows = vec![row(head)];
         rows.extend(shown.into_iter().map(|lv| lv_row(vg, lv)));
         out.push_str(&table(2, &rows));
     }
@@ -102,7 +113,12 @@ fn lv_row(vg: &VgJson, lv: &LvJson) -> Vec<String> {
         pv.and_then(|pv| pv.devices.first()).unwrap_or(uuid).clone()
     };
     let on: Vec<String> = lv.on.iter().map(place).collect();
-    vec![name, lv.attr.clone(), size(lv.size), lv.segment_type.clone(), on.join(" ")]
+    let mut cells = vec![name, lv.attr.clone(), size(lv.size), lv.segment_type.clone()];
+    match &lv.live {
+        None => cells.push(on.join(" ")),
+        Some(live) => cells.extend([live.shown(), on.join(" "), live.used_by.join(", ")]),
+    }
+    cells
 }
 
 fn faults_text(out: &mut String, faults: &[FaultJson]) {

@@ -41,6 +41,11 @@ impl Lvm {
         Self { system, devices }
     }
 
+    /// Where its configuration lies.
+    pub fn system_dir(&self) -> &Path {
+        self.system.path()
+    }
+
     /// Runs an LVM2 command.
     pub fn run(&self, arguments: &[&str]) -> Said {
         let output = Command::new("/sbin/lvm")

@@ -1,0 +1,51 @@
+//! What the faults of a running machine have in common.
+
+use crate::ids::{ForeignText, VgUuid};
+use crate::model::inventory::Inventory;
+use crate::model::live::MappedDevice;
+
+/// What people call a VG: its name, or its UUID when no text tells a name.
+pub(super) fn vg_shown(inventory: &Inventory, vg: VgUuid) -> String {
+    let name = inventory.vgs.get(&vg).and_then(|on_disk| on_disk.name());
+    name.map_or_else(|| format!("VG {vg}"), |name| format!("VG {name}"))
+}
+
+/// A device with its number, as `dmsetup` knows it.
+pub(super) fn shown(mapped: &MappedDevice) -> String {
+    format!("{} ({})", mapped.name, mapped.number)
+}
+
+/// A command of `dmsetup` for each of these devices, in backquotes.
+pub(super) fn commands<'m>(
+    verb: &str,
+    devices: impl IntoIterator<Item = &'m MappedDevice>,
+) -> String {
+    let command = |mapped: &MappedDevice| format!("`dmsetup {verb} {}`", word(&mapped.name));
+    let all: Vec<String> = devices.into_iter().map(command).collect();
+    all.join(", ")
+}
+
+/// A name as one word for a shell. LVM's own need no quotes.
+fn word(name: &ForeignText) -> String {
+    let shown = name.to_string();
+    let is_plain =
+        !shown.is_empty() && shown.chars().all(|c| c.is_ascii_alphanumeric() || "+_.-".contains(c));
+    if is_plain { shown } else { format!("'{}'", shown.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_one_word() {
+        for (name, expected) in [
+            ("vg-lv_tmeta", "vg-lv_tmeta"),
+            ("a b", "'a b'"),
+            ("a'; reboot", r"'a'\''; reboot'"),
+            ("", "''"),
+        ] {
+            assert_eq!(word(&name.into()), expected);
+        }
+    }
+}

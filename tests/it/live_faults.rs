@@ -1,0 +1,290 @@
+//! Faults of a running machine: what the kernel has, held against the metadata.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lvmend::fault::{self, Fault, FaultKind, Severity};
+use lvmend::ids::DeviceName;
+use lvmend::model::inventory::Inventory;
+use lvmend::model::live::{
+    BlockNode, DevNumber, LeftOut, Live, LvmLayer, LvmSetup, LvmVersion, MappedDevice, Mount,
+    TargetLine,
+};
+use lvmend::model::vg::Vg;
+use lvmend::report::inspect as report;
+use lvmend::units::Sectors;
+
+use crate::support::world::World;
+
+const DM: u32 = 253;
+const SD: u32 = 8;
+const GONE: &str = "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz";
+
+fn number(major: u32, minor: u32) -> DevNumber {
+    DevNumber { major, minor }
+}
+
+fn node(name: &str, number: DevNumber) -> BlockNode {
+    BlockNode {
+        number,
+        name: DeviceName::whole(name),
+        links: Vec::new(),
+        identity: None,
+        holders: Vec::new(),
+        slaves: Vec::new(),
+        component_of: None,
+    }
+}
+
+fn line(text: &str) -> TargetLine {
+    let mut words = text.splitn(4, ' ');
+    let mut word = || words.next().unwrap_or_default();
+    let sectors = |word: &str| Sectors::new(word.parse().unwrap());
+    let (start, len) = (sectors(word()), sectors(word()));
+    TargetLine { start, len, target: word().to_owned(), args: word().into() }
+}
+
+/// A machine on which the disks of the fixture `plain` are, as 8:0, 8:16, and nothing is active.
+fn machine() -> (Inventory, Vg) {
+    let mut inventory = World::of("plain").look();
+    let mut blocks = Vec::new();
+    for (device, index) in inventory.devices.iter_mut().zip(0_u32..) {
+        device.number = Some(number(SD, index * 16));
+        blocks.push(node(device.name.path(), number(SD, index * 16)));
+    }
+    let lvm = LvmSetup {
+        program: "/sbin/lvm".to_owned(),
+        version: LvmVersion { major: 2, minor: 3, patch: 16 },
+        system_dir: "/etc/lvm".to_owned(),
+        locking_dir: "/run/lock/lvm".to_owned(),
+        backup_dir: "/etc/lvm/backup".to_owned(),
+        archive_dir: "/etc/lvm/archive".to_owned(),
+        system_id: None,
+        extra_system_ids: Vec::new(),
+        issue_discards: false,
+        udev_sync: true,
+        left_out: Vec::new(),
+    };
+    inventory.live = Some(Arc::new(Live {
+        lvm,
+        mapped: Vec::new(),
+        programs: std::collections::BTreeMap::new(),
+        mapped_is_complete: true,
+        blocks,
+        mounts: Vec::new(),
+        swaps: Vec::new(),
+        openers: Vec::new(),
+        kernel: "6.1.0".into(),
+        targets: BTreeMap::new(),
+        thin_tools: None,
+        services: Vec::new(),
+        unknown: Vec::new(),
+    }));
+    let vg = inventory.vgs.values().find_map(|vg| vg.current.clone()).unwrap();
+    (inventory, Vg::clone(&vg))
+}
+
+/// A device of an LV with this table, named after its number.
+fn mapped(vg: &Vg, lv: &str, minor: u32, tables: &[&str]) -> MappedDevice {
+    let lv = vg
+        .lvs
+        .iter()
+        .find(|l| l.name.as_str() == lv)
+        .map_or_else(|| GONE.to_owned(), |lv| lv.uuid.0.compact());
+    let uuid = format!("LVM-{}{lv}", vg.uuid.0.compact());
+    MappedDevice {
+        name: format!("vg-{minor}").into(),
+        layer: LvmLayer::parse(&uuid),
+        uuid: uuid.into(),
+        number: number(DM, minor),
+        open_count: 0,
+        suspended: false,
+        read_only: false,
+        live: tables.iter().map(|text| line(text)).collect(),
+        inactive: Vec::new(),
+        has_inactive: false,
+        status: Vec::new(),
+    }
+}
+
+fn with(inventory: &mut Inventory, change: impl FnOnce(&mut Live)) {
+    let mut live = inventory.live.as_deref().unwrap().clone();
+    change(&mut live);
+    inventory.live = Some(Arc::new(live));
+}
+
+fn with_mapped(devices: Vec<MappedDevice>) -> Inventory {
+    let (mut inventory, _) = machine();
+    with(&mut inventory, |live| {
+        live.blocks
+            .extend(devices.iter().map(|d| node(&format!("/dev/mapper/{}", d.name), d.number)));
+        live.mapped = devices;
+    });
+    inventory
+}
+
+fn only(inventory: &Inventory) -> Fault {
+    let mut faults = fault::find(inventory);
+    assert_eq!(faults.len(), 1, "{faults:#?}");
+    faults.remove(0)
+}
+
+#[test]
+fn a_machine_in_order_has_no_faults() {
+    let (inventory, vg) = machine();
+    assert_eq!(fault::find(&inventory), []);
+    let active = mapped(&vg, "simple", 0, &["0 4096 linear 8:0 2048"]);
+    assert_eq!(fault::find(&with_mapped(vec![active])), []);
+}
+
+#[test]
+fn a_stray_device_comes_before_everything_else() {
+    let (_, vg) = machine();
+    let stray =
+        MappedDevice { open_count: 1, ..mapped(&vg, "lost", 0, &["0 4096 linear 8:0 90000"]) };
+    let mut inventory = with_mapped(vec![
+        MappedDevice { suspended: true, ..mapped(&vg, "simple", 1, &["0 4096 linear 8:0 2048"]) },
+        stray,
+    ]);
+    with(&mut inventory, |live| {
+        live.mounts.push(Mount {
+            root: "/".into(),
+            device: number(DM, 0),
+            at: "/srv".into(),
+            fs_type: "xfs".into(),
+            options: "rw".into(),
+            source: "/dev/mapper/vg-0".into(),
+            is_ours: true,
+            seen_by: None,
+        });
+    });
+    let faults = fault::find(&inventory);
+    let kinds: Vec<FaultKind> = faults.iter().map(|fault| fault.kind).collect();
+    assert_eq!(kinds, [FaultKind::StrayDevice, FaultKind::SuspendedDevice]);
+    let fault = &faults[0];
+    assert_eq!((fault.severity, fault.vg), (Severity::Critical, Some(vg.uuid)));
+    for part in ["its table: 0 4096 linear 8:0 90000", "mounted at /srv", "no version"] {
+        assert!(fault.found.contains(part), "{part}: {}", fault.found);
+    }
+    for part in ["do not reboot", "`dmsetup table vg-0`", "recover_from: device_table"] {
+        assert!(fault.advice.contains(part), "{part}: {}", fault.advice);
+    }
+    let text = report::text(&report::gather(&inventory, None, &faults), report::Show::Visible);
+    assert!(text.starts_with("DO NOT REBOOT, DO NOT DEACTIVATE ANYTHING.\n"), "{text}");
+}
+
+#[test]
+fn a_stray_that_leads_nowhere_is_no_danger() {
+    let (_, vg) = machine();
+    let fault = only(&with_mapped(vec![mapped(&vg, "lost", 0, &["0 8 error"])]));
+    assert_eq!((fault.kind, fault.severity), (FaultKind::StrayDevice, Severity::Warning));
+    assert!(fault.advice.contains("`dmsetup remove vg-0`"), "{}", fault.advice);
+}
+
+#[test]
+fn a_device_of_a_vg_that_is_nowhere_is_a_stray() {
+    let (_, vg) = machine();
+    let mut device = mapped(&vg, "simple", 0, &["0 4096 linear 8:0 2048"]);
+    let other = format!("LVM-{GONE}{GONE}");
+    device.layer = LvmLayer::parse(&other);
+    device.uuid = other.into();
+    let fault = only(&with_mapped(vec![device]));
+    assert_eq!(fault.kind, FaultKind::StrayDevice);
+    assert!(fault.found.contains("no metadata of it was found"), "{}", fault.found);
+}
+
+#[test]
+fn suspended_devices_are_resumed_from_the_bottom_up() {
+    let (_, vg) = machine();
+    let suspended = |device| MappedDevice { suspended: true, ..device };
+    let top = suspended(mapped(&vg, "simple", 0, &["0 4096 linear 253:1 0"]));
+    let middle = suspended(mapped(&vg, "simple", 1, &["0 4096 linear 253:2 0"]));
+    let mut bottom = suspended(mapped(&vg, "simple", 2, &["0 4096 linear 8:0 2048"]));
+    bottom.has_inactive = true;
+    bottom.inactive = vec![line("0 4096 error")];
+    let faults = fault::find(&with_mapped(vec![top, middle, bottom]));
+    let kinds: Vec<FaultKind> = faults.iter().map(|fault| fault.kind).collect();
+    assert_eq!(kinds, [FaultKind::SuspendedDevice, FaultKind::WaitingTable]);
+    let advice = &faults[0].advice;
+    assert!(
+        advice.ends_with("`dmsetup resume vg-2`, `dmsetup resume vg-1`, `dmsetup resume vg-0`"),
+        "{advice}"
+    );
+    assert!(advice.contains("`dmsetup clear vg-2`; then resume"), "{advice}");
+}
+
+#[test]
+fn a_table_that_waits_is_cleared_and_what_was_only_made_removed() {
+    let (_, vg) = machine();
+    let waits = |device| MappedDevice {
+        has_inactive: true,
+        inactive: vec![line("0 4096 linear 8:16 2048")],
+        ..device
+    };
+    let old = waits(mapped(&vg, "simple", 0, &["0 4096 linear 8:0 2048"]));
+    let made = waits(mapped(&vg, "spread", 1, &[]));
+    let fault = only(&with_mapped(vec![old, made]));
+    assert_eq!((fault.kind, fault.severity), (FaultKind::WaitingTable, Severity::Warning));
+    assert!(fault.found.contains("`0 4096 linear 8:16 2048` waits"), "{}", fault.found);
+    for part in ["`dmsetup clear vg-0`;", "`dmsetup remove vg-1`", "`vgchange --refresh vg`"] {
+        assert!(fault.advice.contains(part), "{part}: {}", fault.advice);
+    }
+}
+
+#[test]
+fn a_disk_that_came_back_as_another_device() {
+    let (_, vg) = machine();
+    let on = |device: &str| {
+        with_mapped(vec![mapped(&vg, "simple", 0, &[&format!("0 4096 linear {device} 2048")])])
+    };
+    let fault = only(&on("8:80"));
+    assert_eq!((fault.kind, fault.severity), (FaultKind::StaleDeviceNumber, Severity::Critical));
+    assert!(fault.found.contains("maps 8:80, which is gone"), "{}", fault.found);
+    assert!(fault.found.contains("(8:0) now"), "{}", fault.found);
+    assert!(fault.advice.starts_with("`lvchange --refresh vg/simple`"), "{}", fault.advice);
+    // The number is another device's by now.
+    let mut inventory = on("8:80");
+    with(&mut inventory, |live| live.blocks.push(node("/dev/sdf", number(SD, 80))));
+    let fault = only(&inventory);
+    assert!(fault.found.contains("8:80, which is /dev/sdf and no PV"), "{}", fault.found);
+}
+
+#[test]
+fn a_disk_that_lost_its_label_under_an_active_lv_is_not_gone() {
+    let (_, vg) = machine();
+    let mut inventory = with_mapped(vec![mapped(&vg, "simple", 0, &["0 4096 linear 8:0 2048"])]);
+    inventory.devices.retain(|device| device.number != Some(number(SD, 0)));
+    let kinds: Vec<FaultKind> = fault::find(&inventory).iter().map(|fault| fault.kind).collect();
+    assert_eq!(kinds, [FaultKind::AbsentPv]);
+}
+
+#[test]
+fn a_pv_that_lvm_does_not_look_at() {
+    let leave_out = |devices: &[usize]| {
+        let (mut inventory, _) = machine();
+        let left_out: Vec<LeftOut> = devices
+            .iter()
+            .map(|index| LeftOut {
+                device: inventory.devices[*index].name.clone(),
+                why: "device is not in devices file".into(),
+            })
+            .collect();
+        with(&mut inventory, |live| live.lvm.left_out = left_out);
+        inventory
+    };
+    let fault = only(&leave_out(&[1]));
+    assert_eq!((fault.kind, fault.severity), (FaultKind::LeftOutPv, Severity::Critical));
+    assert!(fault.found.contains("device is not in devices file"), "{}", fault.found);
+    assert!(fault.advice.contains("`lvmdevices --adddev"), "{}", fault.advice);
+    // All of them: the disks of a virtual machine, most likely.
+    let faults = fault::find(&leave_out(&[0, 1]));
+    let found: Vec<(FaultKind, Severity)> = faults.iter().map(|f| (f.kind, f.severity)).collect();
+    assert_eq!(found, [(FaultKind::LeftOutPv, Severity::Note); 2]);
+}
+
+#[test]
+fn nothing_of_this_is_told_of_images() {
+    let inventory = World::of("plain").look();
+    assert!(inventory.live.is_none());
+    assert_eq!(fault::find(&inventory), []);
+}
