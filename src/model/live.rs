@@ -165,12 +165,22 @@ impl Live {
         }
         let openers = self.openers.iter().filter(|opener| opener.device == number);
         uses.extend(openers.cloned().map(Use::Process));
-        // One of this VG's own devices upon it explains that it is open; nothing else does.
+        // Devices upon it explain that it is open; nothing else does.
         let open_count = self.mapped_by_number(number).map_or(0, |mapped| mapped.open_count);
-        if uses.is_empty() && open_count > 0 && holders.is_empty() {
-            uses.push(Use::Unknown(open_count));
+        let hidden = open_count.saturating_sub(self.opened_by_devices(number));
+        if uses.is_empty() && hidden > 0 {
+            uses.push(Use::Unknown(hidden));
         }
         uses
+    }
+
+    /// How many devices of device-mapper keep this one open, by their live or their waiting table.
+    fn opened_by_devices(&self, number: DevNumber) -> u32 {
+        let names_it = |mapped: &&MappedDevice| {
+            let lines = mapped.live.iter().chain(&mapped.inactive);
+            lines.flat_map(TargetLine::devices).any(|below| below == number)
+        };
+        u32::try_from(self.mapped.iter().filter(names_it).count()).unwrap_or(u32::MAX)
     }
 
     /// These devices, each after all that it lies upon with its live or its waiting table, as they

@@ -68,7 +68,7 @@ fn machine() -> (Inventory, Vg) {
     inventory.live = Some(Arc::new(Live {
         lvm,
         mapped: Vec::new(),
-        programs: std::collections::BTreeMap::new(),
+        programs: BTreeMap::new(),
         mapped_is_complete: true,
         blocks,
         mounts: Vec::new(),

@@ -31,12 +31,7 @@ pub(super) fn check(subject: &Subject<'_>, diff: &mut Diff) {
 pub fn users(live: &Live, vg: VgUuid, lv: LvUuid) -> Vec<Use> {
     let mut uses = Vec::new();
     for mapped in built_on(live, vg, lv) {
-        let found = live.uses_of(mapped.number, vg);
-        if found.is_empty() {
-            let hidden = mapped.open_count.saturating_sub(inner_users(live, vg, mapped.number));
-            uses.extend((hidden > 0).then_some(Use::Unknown(hidden)));
-        }
-        uses.extend(found);
+        uses.extend(live.uses_of(mapped.number, vg));
     }
     uses.sort();
     uses.dedup();
@@ -68,12 +63,6 @@ fn built_on(live: &Live, vg: VgUuid, lv: LvUuid) -> Vec<&MappedDevice> {
 /// Devices that its tables name, the live and the waiting one.
 fn named_by(mapped: &MappedDevice) -> impl Iterator<Item = DevNumber> + '_ {
     mapped.live.iter().chain(&mapped.inactive).flat_map(TargetLine::devices)
-}
-
-/// How many devices of the VG keep this one open.
-fn inner_users(live: &Live, vg: VgUuid, number: DevNumber) -> u32 {
-    let names_it = |mapped: &&MappedDevice| named_by(mapped).any(|below| below == number);
-    u32::try_from(live.mapped_of_vg(vg).filter(names_it).count()).unwrap_or(u32::MAX)
 }
 
 /// The uses that a run cannot end by itself. It may unmount what is mounted where the plan says
