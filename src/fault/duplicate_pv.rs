@@ -15,6 +15,14 @@ const KIND: Kind = Kind {
     plan: None,
 };
 
+/// A PV of which LVM is shown one device only.
+const CHOSEN: Kind = Kind {
+    severity: Severity::Note,
+    matters: "LVM is shown one of them only, so it does not pick the wrong one; it would if its filter \
+              or devices file were lost",
+    ..KIND
+};
+
 /// Finds them.
 pub(super) fn find(inventory: &Inventory) -> Vec<Fault> {
     let mut by_uuid: BTreeMap<PvUuid, Vec<&Device>> = BTreeMap::new();
@@ -28,8 +36,30 @@ pub(super) fn find(inventory: &Inventory) -> Vec<Fault> {
         .map(|(uuid, devices)| {
             let names: Vec<String> = devices.iter().map(|d| d.name.to_string()).collect();
             let found = format!("its label stands on {}", names.join(" and "));
-            KIND.fault(format!("PV {uuid}"), found)
-                .advise("find out which is meant, and leave the other out")
+            let object = format!("PV {uuid}");
+            match only_shown(inventory, &devices) {
+                Some(shown) => CHOSEN
+                    .fault(object, format!("{found}; LVM looks at {} only", shown.name))
+                    .advise("nothing, if that is the one that is meant"),
+                None => KIND
+                    .fault(object, found)
+                    .advise("find out which is meant, and leave the other out"),
+            }
         })
         .collect()
+}
+
+/// The one of these devices that LVM is shown on a running machine. One that LVM itself has chosen
+/// among several is none.
+fn only_shown<'d>(inventory: &Inventory, devices: &[&'d Device]) -> Option<&'d Device> {
+    let live = inventory.live.as_deref()?;
+    let is_hidden = |device: &Device| {
+        let why = live.lvm.left_out.iter().find(|out| out.device == device.name);
+        why.is_some_and(|out| !out.is_duplicate())
+    };
+    let shown: Vec<&Device> = devices.iter().copied().filter(|d| !is_hidden(d)).collect();
+    match shown.as_slice() {
+        [only] => Some(only),
+        _ => None,
+    }
 }

@@ -30,7 +30,9 @@ pub(super) fn find(inventory: &Inventory) -> Vec<Fault> {
         let unseen: Vec<(&Pv, &Device, &LeftOut)> =
             vg.pvs.iter().filter_map(|pv| unseen(inventory, left_out, pv)).collect();
         let there = vg.pvs.iter().filter(|pv| !inventory.devices_of(pv.uuid).is_empty()).count();
-        let kind = if unseen.len() == there { &HIDDEN } else { &KIND };
+        // What is in use on this machine is no virtual machine's.
+        let is_hidden = unseen.len() == there && live.mapped_of_vg(vg.uuid).next().is_none();
+        let kind = if is_hidden { &HIDDEN } else { &KIND };
         faults.extend(unseen.into_iter().map(|(pv, device, out)| fault(kind, vg, pv, device, out)));
     }
     faults

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::fault::live::shown;
 use crate::fault::{Fault, FaultKind, Kind, Severity};
+use crate::model::device::{Content, Device};
 use crate::model::inventory::Inventory;
 use crate::model::live::{DevNumber, Live, MappedDevice};
 use crate::model::parts::Roles;
@@ -47,12 +48,9 @@ impl Look<'_> {
         let pvs = pvs_of(self.vg, lv)?;
         let all_there = pvs.iter().all(|pv| !self.numbers_of(pv).is_empty());
         let used = mapped.lies_on();
-        // A device that is there and is no PV may be one that has lost its label, as long as a PV
-        // of the LV is not to be found.
         let stale: Vec<String> = used
             .iter()
-            .filter(|number| !self.is_of_vg(**number))
-            .filter(|number| all_there || self.live.node_by_number(**number).is_none())
+            .filter(|number| !self.is_of_vg(**number) && self.is_stale(**number, all_there))
             .map(|number| self.shown(*number))
             .collect();
         if stale.is_empty() {
@@ -73,6 +71,17 @@ impl Look<'_> {
         let advice =
             if all_there { refresh } else { format!("bring the disk back, then {refresh}") };
         Some(KIND.fault(format!("LV {}", lv.name), found).of_vg(self.vg.uuid).advise(advice))
+    }
+
+    /// Whether a device that is none of the VG's is gone, or is certainly no PV of it. What cannot
+    /// be read may be one; what can be may have lost its label, as long as a PV of the LV is not to
+    /// be found.
+    fn is_stale(&self, number: DevNumber, all_there: bool) -> bool {
+        let Some(node) = self.live.node_by_number(number) else { return true };
+        let is_other = |device: &Device| {
+            device.number == Some(number) && !matches!(device.content, Content::Unreadable(_))
+        };
+        all_there && (node.component_of.is_some() || self.inventory.devices.iter().any(is_other))
     }
 
     /// Whether a PV of the VG, or another device of LVM, has this number.

@@ -110,7 +110,8 @@ pub(crate) struct LvJson {
     uuid: String,
     /// Whether `lvs` shows it only with `-a`.
     hidden: bool,
-    /// Attributes as `lvs` shows them; of images while inactive.
+    /// Attributes as `lvs` shows them while it is inactive; of a running machine with state and
+    /// openness.
     attr: String,
     /// In bytes.
     size: u64,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use lvmend::fault::{self, Fault, FaultKind, Severity};
 use lvmend::ids::DeviceName;
+use lvmend::model::device::Content;
 use lvmend::model::inventory::Inventory;
 use lvmend::model::live::{
     BlockNode, DevNumber, LeftOut, Live, LvmLayer, LvmSetup, LvmVersion, MappedDevice, Mount,
@@ -242,11 +243,23 @@ fn a_disk_that_came_back_as_another_device() {
     assert!(fault.found.contains("maps 8:80, which is gone"), "{}", fault.found);
     assert!(fault.found.contains("(8:0) now"), "{}", fault.found);
     assert!(fault.advice.starts_with("`lvchange --refresh vg/simple`"), "{}", fault.advice);
-    // The number is another device's by now.
-    let mut inventory = on("8:80");
-    with(&mut inventory, |live| live.blocks.push(node("/dev/sdf", number(SD, 80))));
-    let fault = only(&inventory);
-    assert!(fault.found.contains("8:80, which is /dev/sdf and no PV"), "{}", fault.found);
+    // The number is another device's by now; one that cannot be read may be anything.
+    for (content, is_told) in
+        [(Content::Foreign, true), (Content::Unreadable("suspended".into()), false)]
+    {
+        let mut inventory = on("8:80");
+        with(&mut inventory, |live| live.blocks.push(node("/dev/sdf", number(SD, 80))));
+        let mut other = inventory.devices[0].clone();
+        other.name = DeviceName::whole("/dev/sdf");
+        other.number = Some(number(SD, 80));
+        other.content = content;
+        inventory.devices.push(other);
+        let faults = fault::find(&inventory);
+        assert_eq!(faults.len(), usize::from(is_told));
+        for fault in faults {
+            assert!(fault.found.contains("8:80, which is /dev/sdf and no PV"), "{}", fault.found);
+        }
+    }
 }
 
 #[test]
@@ -280,6 +293,38 @@ fn a_pv_that_lvm_does_not_look_at() {
     let faults = fault::find(&leave_out(&[0, 1]));
     let found: Vec<(FaultKind, Severity)> = faults.iter().map(|f| (f.kind, f.severity)).collect();
     assert_eq!(found, [(FaultKind::LeftOutPv, Severity::Note); 2]);
+}
+
+#[test]
+fn a_vg_that_is_left_out_and_active() {
+    let (_, vg) = machine();
+    let mut inventory = with_mapped(vec![mapped(&vg, "simple", 0, &["0 4096 linear 8:0 2048"])]);
+    let names: Vec<DeviceName> = inventory.devices.iter().map(|d| d.name.clone()).collect();
+    let why = "device is rejected by filter config";
+    with(&mut inventory, |live| {
+        let left_out = |device| LeftOut { device, why: why.into() };
+        live.lvm.left_out = names.into_iter().map(left_out).collect();
+    });
+    let severities: Vec<Severity> = fault::find(&inventory).iter().map(|f| f.severity).collect();
+    assert_eq!(severities, [Severity::Critical; 2]);
+}
+
+#[test]
+fn a_duplicate_that_lvm_is_not_shown() {
+    let of = |why: &str| {
+        let (mut inventory, _) = machine();
+        let mut copy = inventory.devices[0].clone();
+        copy.name = DeviceName::whole("/dev/copy");
+        copy.number = Some(number(SD, 96));
+        inventory.devices.push(copy.clone());
+        let left_out = vec![LeftOut { device: copy.name, why: why.into() }];
+        with(&mut inventory, |live| live.lvm.left_out = left_out);
+        only(&inventory)
+    };
+    let fault = of("device is not in devices file");
+    assert_eq!((fault.kind, fault.severity), (FaultKind::DuplicatePv, Severity::Note));
+    let fault = of("device is a duplicate: LVM prefers /dev/a because of its name");
+    assert_eq!((fault.kind, fault.severity), (FaultKind::DuplicatePv, Severity::Critical));
 }
 
 #[test]

@@ -91,6 +91,13 @@ pub struct LeftOut {
     pub why: ForeignText,
 }
 
+impl LeftOut {
+    /// Whether LVM does look at it, and uses another device that carries the same PV.
+    pub fn is_duplicate(&self) -> bool {
+        self.why.raw().starts_with("device is a duplicate")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

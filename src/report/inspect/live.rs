@@ -135,7 +135,7 @@ fn open_count(devices: &[&MappedDevice]) -> u32 {
         // A thin pool is open by its thin LVs; the device that stands for the pool is its own.
         (Some(thin), Some(pool), _) => thin.saturating_sub(1).saturating_add(pool),
         (Some(open), None, _) | (None, Some(open), _) | (None, None, Some(open)) => open,
-        (None, None, None) => 0,
+        (None, None, None) => devices.iter().map(|mapped| mapped.open_count).max().unwrap_or(0),
     }
 }
 
