@@ -167,3 +167,56 @@ fn only_root_may_look() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.contains("reading block devices takes root"), "{stderr}");
 }
+
+/// What a command did that could change a file or a device, its children included.
+fn changes(lvm: &Lvm, arguments: &[&str]) -> Vec<String> {
+    let log = lvm.system_dir().join("strace.log");
+    let calls = "trace=open,openat,openat2,creat,rename,renameat,renameat2,unlink,unlinkat,mkdir,\
+                 mkdirat,link,linkat,symlink,symlinkat,truncate,ftruncate,pwrite64,io_submit";
+    let output = Command::new("strace")
+        .args(["-f", "-qq", "-z", "-e", calls, "-e", "signal=none", "-o"])
+        .arg(&log)
+        .arg("--")
+        .arg(env!("CARGO_BIN_EXE_lvmend"))
+        .args(arguments)
+        .env("LVM_SYSTEM_DIR", lvm.system_dir())
+        .output()
+        .expect("strace must be installed");
+    assert!(matches!(output.status.code(), Some(0 | 2)), "{output:?}");
+    let trace = fs::read_to_string(&log).unwrap();
+    fs::remove_file(&log).unwrap();
+    assert!(trace.contains("O_DIRECT"), "strace saw nothing");
+    let is_change = |line: &&str| {
+        let opens = line.contains("open") || line.contains("io_submit");
+        let writes = ["O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC", "IOCB_CMD_PWRITE"];
+        let is_meant = ["\"/dev/null\"", "\"/dev/mapper/control\""];
+        (!opens || writes.iter().any(|flag| line.contains(flag)))
+            && !is_meant.iter().any(|path| line.contains(path))
+    };
+    trace.lines().filter(is_change).map(str::to_owned).collect()
+}
+
+#[test]
+fn looking_leaves_no_trace() {
+    let _one = one_at_a_time();
+    let directory = TempDir::new().unwrap();
+    let name = own_name("traced");
+    let lvm = vg_on_two(&directory, &name);
+    assert_eq!(changes(&lvm, &["inspect"]), Vec::<String>::new());
+    assert_eq!(changes(&lvm, &["history", "list", &name]), Vec::<String>::new());
+    // With a devices file in which a device has another name, LVM2 would write that file anew.
+    let config = lvm.system_dir().join("lvm.conf");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("use_devicesfile=0", "use_devicesfile=1")).unwrap();
+    let devices = lvm.system_dir().join("devices/system.devices");
+    fs::create_dir(devices.parent().unwrap()).unwrap();
+    let first = lvm.devices[0].to_str().unwrap();
+    let said = lvm.run(&["lvmdevices", "-y", "--adddev", first]);
+    assert!(said.success, "{}", said.stderr);
+    let listed = fs::read_to_string(&devices).unwrap();
+    let renamed = listed.replace(&format!("DEVNAME={first} "), "DEVNAME=/dev/loop99 ");
+    assert_ne!(renamed, listed);
+    fs::write(&devices, &renamed).unwrap();
+    assert_eq!(changes(&lvm, &["inspect"]), Vec::<String>::new());
+    assert_eq!(fs::read_to_string(&devices).unwrap(), renamed);
+}
