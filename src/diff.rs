@@ -267,6 +267,8 @@ pub enum RefusalCode {
     DeviceNotBlank,
     /// Somebody uses the device that is to become a PV.
     DeviceInUse,
+    /// The run would cut off its own journal.
+    StateDirectory,
 }
 
 /// Something that speaks against the plan.

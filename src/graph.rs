@@ -9,6 +9,7 @@ mod order;
 
 use serde::{Deserialize, Serialize};
 
+use crate::diff::live::Disturbed;
 use crate::diff::{Refusal, RefusalCode};
 use crate::ids::OperationId;
 use crate::model::inventory::Realm;
@@ -87,6 +88,13 @@ impl Graph {
     /// The first operation that has no undo: rollback cannot pass it.
     pub fn point_of_no_return(&self, realm: Realm) -> Option<usize> {
         self.operations.iter().position(|o| !o.contract().risk(realm).has_undo())
+    }
+
+    /// What the run does that could cut off a file system.
+    pub fn disturbs(&self) -> Disturbed {
+        let mut disturbed = Disturbed::default();
+        self.operations.iter().for_each(|operation| disturbed.extend(operation.disturbs()));
+        disturbed
     }
 
     /// Why each operation follows others.

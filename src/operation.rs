@@ -16,6 +16,7 @@ mod commit_metadata;
 mod content;
 mod copy_lv;
 mod deactivate_lvs;
+mod disturbs;
 mod extend_vg;
 mod live_commit;
 mod mount_again;

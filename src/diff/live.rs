@@ -6,6 +6,7 @@ mod lvm;
 mod managers;
 mod outdated;
 mod ownership;
+mod state_dir;
 mod stray;
 mod tables;
 mod users;
@@ -16,6 +17,7 @@ use crate::model::live::Live;
 use crate::model::vg::Vg;
 
 pub use lvm::{LvmFeature, lacking};
+pub use state_dir::{Disturbed, StateDirVerdict, state_dir_verdict};
 pub use stray::{Held, Stray, refuse_allocation, strays};
 pub use tables::bottom_up;
 pub use users::{in_the_way, refuse_users, users};
