@@ -10,8 +10,10 @@ use crate::cli::output::Output;
 use crate::cli::plan::{SEALED_SIZE_MAX, load, read, show_problems};
 use crate::cli::runs::{Talker, finish, stop_flag, unfinished_run};
 use crate::cli::world::{open, open_for_writing, scope_for, signature, state};
+use crate::diff::live::{StateDirVerdict, state_dir_verdict};
 use crate::discover;
 use crate::execute::{self, Engine};
+use crate::host::linux::lies_on::{LiesOn, lies_on};
 use crate::host::linux::lvm_lock::VgLocks;
 use crate::host::state::{Missing, StateDirectory, Volatile};
 use crate::host::{ReadHost, RunStore};
@@ -49,6 +51,7 @@ fn try_apply(args: &Args, apply: &Apply, output: &mut Output) -> Result<Exit, Ex
     if let Some(exit) = unfinished_run(&store, planned.vg, output) {
         return Err(exit);
     }
+    refuse_state_dir(args, &inventory, &planned, output)?;
     confirm(apply, &wanted, &planned, &inventory, output)?;
     let shown = planned.fingerprint(&wanted.plan);
     drop(host);
@@ -135,6 +138,33 @@ fn plan_on(
         return Err(Exit::Refused);
     }
     Ok((planned, inventory))
+}
+
+/// On a running machine: the journal must not lie on what the run cuts off.
+fn refuse_state_dir(
+    args: &Args,
+    inventory: &Inventory,
+    planned: &Planned,
+    output: &mut Output,
+) -> Result<(), Exit> {
+    let Some(live) = inventory.live.as_deref() else { return Ok(()) };
+    let lies = lies_on(&args.state_dir);
+    let devices = match lies.map_err(|e| output.error(Exit::Failed, &e.in_full(), None))? {
+        LiesOn::NoDevice => return Ok(()),
+        LiesOn::Devices(devices) => devices,
+    };
+    let disturbed = planned.graph.disturbs();
+    match state_dir_verdict(live, inventory, planned.vg, &devices, &disturbed) {
+        StateDirVerdict::Apart => Ok(()),
+        StateDirVerdict::Warned(why) => {
+            output.talk(&format!("warning: {why}"));
+            Ok(())
+        }
+        StateDirVerdict::Refused(refusal) => {
+            let why = format!("{} {}: {}", refusal.object, args.state_dir, refusal.why);
+            Err(output.error(Exit::Refused, &why, refusal.help.as_deref()))
+        }
+    }
 }
 
 fn refuse_other_realm(sealed: &SealedPlan, found: Realm, output: &mut Output) -> Result<(), Exit> {

@@ -6,6 +6,7 @@ mod block;
 pub mod child;
 mod copy_over;
 mod left_out;
+pub mod lies_on;
 mod links;
 pub mod lvm_lock;
 mod lvm_setup;

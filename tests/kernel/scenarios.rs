@@ -12,6 +12,7 @@ mod orphan;
 mod power_off;
 mod power_off_applying;
 mod returned_pv;
+mod state_directory;
 mod udev;
 mod wiped_everything;
 mod wiped_label;
@@ -20,7 +21,7 @@ mod witness;
 use crate::scenario::Scenario;
 
 /// In the order in which they are run.
-pub const ALL: [Scenario; 16] = [
+pub const ALL: [Scenario; 17] = [
     boots::SCENARIO,
     images::SCENARIO,
     disks_come_back::SCENARIO,
@@ -33,6 +34,7 @@ pub const ALL: [Scenario; 16] = [
     competition::SCENARIO,
     killed::SCENARIO,
     orphan::SCENARIO,
+    state_directory::SCENARIO,
     witness::SCENARIO,
     udev::SCENARIO,
     power_off::SCENARIO,
