@@ -3,12 +3,13 @@
 CARGO ?= cargo
 export PATH := $(CURDIR)/target/tools/bin:$(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: help setup setup-test build demo test deny bench fuzz clean
+.PHONY: help setup setup-test build demo test test-crash deny bench fuzz clean
 
 help:
 	@echo "make demo      build lvmend and watch it mend two volume groups on disk images"
 	@echo "make build     build target/release/lvmend"
 	@echo "make test      everything: format, lints, licences, tests against real LVM2 (root)"
+	@echo "make test-crash  every plan killed at every record of its journal, on a real kernel (root)"
 	@echo "make bench     the engine alone, and lvmend beside LVM2 (root)"
 	@echo "make fuzz      every fuzz target, FUZZ_RUNS runs each (nightly Rust)"
 
@@ -34,6 +35,9 @@ test: setup-test
 deny:
 	command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked --root target/tools
 	$(CARGO) deny --locked check licenses bans sources
+
+test-crash: setup-test
+	$(CARGO) test --locked --test kernel -- --ignored
 
 bench: setup-test
 	$(CARGO) bench --locked --bench engine --bench beside_lvm

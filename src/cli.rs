@@ -7,6 +7,7 @@ mod inspect;
 mod output;
 mod plan;
 mod runs;
+mod talker;
 mod world;
 
 use std::ffi::OsString;

@@ -20,7 +20,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{DeviceName, Digest, LvName, LvUuid, PvUuid};
+use crate::ids::{DeviceName, Digest, ForeignText, LvName, LvUuid, PvUuid};
 use crate::model::device::DiskArea;
 use crate::model::extent_map::ExtentRange;
 use crate::model::inventory::{Inventory, Realm, VgOnDisk};
@@ -33,6 +33,7 @@ pub use base::{Base, BaseVersion};
 pub use busy::{MountedLv, refuse_in_use, to_unmount};
 
 pub use extend::{BlankDevice, NewDevices, not_blank};
+pub use label::identity_of;
 pub use live::{in_the_way, refuse_users, users};
 pub use refresh::RefreshedLv;
 
@@ -100,6 +101,10 @@ pub struct LostPv {
     pub pv: PvUuid,
     /// The device it is on.
     pub device: DeviceName,
+    /// What tells that disk from all others, where the kernel knows something: a name may belong to
+    /// another disk by the time the plan is applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<ForeignText>,
     /// What the new label will say the device's size is.
     pub device_size: Bytes,
     /// Where data begins, from the VG's metadata.

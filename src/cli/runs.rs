@@ -1,32 +1,27 @@
 //! `runs`, `resume`, `rollback` and `abandon`.
 
-use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
-
-use indicatif::{ProgressBar, ProgressStyle};
+use std::time::Duration;
 
 use crate::cli::PROGRAM;
 use crate::cli::args::{Abandon, Args, Prune, RunName};
 use crate::cli::exit::Exit;
-use crate::cli::output::{Output, talk};
+use crate::cli::output::Output;
+use crate::cli::talker::Talker;
 use crate::cli::world::{open_images, scope_for, state, this_machine};
 use crate::discover;
 use crate::execute::journal::{Journal, JournalError};
 use crate::execute::run_state::{Phase, RunState};
-use crate::execute::{self, Engine, Event, Listener, Outcome, Resumer, RunError, RunReport};
+use crate::execute::{self, Engine, Outcome, Resumer, RunError, RunReport};
 use crate::host::image::ImageFile;
 use crate::host::state::{Missing, StateDirectory};
-use crate::host::{HostError, Progress, RunStore};
+use crate::host::{HostError, RunStore};
 use crate::ids::VgUuid;
 use crate::model::inventory::Realm;
 use crate::plan;
 use crate::report::run::{self as report, Condition, ListedRun};
 use crate::simulate::sealed::SealedPlan;
-
-/// How often a long act says how far it is, where no bar can be drawn.
-const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// Reads what can be read of a run.
 fn read_run(store: &dyn RunStore, run: &str) -> ListedRun {
@@ -325,65 +320,4 @@ fn abandon_damaged(store: &mut StateDirectory, abandon: &Abandon, output: &mut O
     let listed = [read_run(store, &abandon.run)];
     output.either(&report::gather_list(&listed), || report::list_text(&listed));
     Exit::Done
-}
-
-/// Tells people on stderr how a run goes on.
-pub struct Talker {
-    bar: Option<ProgressBar>,
-    is_terminal: bool,
-    last_line: Instant,
-}
-
-impl Talker {
-    /// Begins to tell.
-    pub fn new() -> Self {
-        Self { bar: None, is_terminal: io::stderr().is_terminal(), last_line: Instant::now() }
-    }
-
-    fn progress(&mut self, progress: Progress) {
-        let (done, total) = match progress {
-            Progress::Bytes { done, total } => (done, total),
-            Progress::Waiting { pid, seconds } => {
-                talk(&format!("     waiting for process {pid}, {seconds} s by now"));
-                return;
-            }
-        };
-        if self.is_terminal {
-            let bar = self.bar.get_or_insert_with(|| {
-                let style = "     {bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
-                let style = ProgressStyle::with_template(style)
-                    .unwrap_or_else(|_| ProgressStyle::default_bar());
-                ProgressBar::new(total.get()).with_style(style)
-            });
-            bar.set_position(done.get());
-        } else if self.last_line.elapsed() >= LINE_EVERY {
-            self.last_line = Instant::now();
-            talk(&format!("     {done} of {total}"));
-        }
-    }
-}
-
-impl Listener for Talker {
-    fn tell(&mut self, event: Event) {
-        if !matches!(event, Event::Progress(_))
-            && let Some(bar) = self.bar.take()
-        {
-            bar.finish_and_clear();
-        }
-        match event {
-            Event::StepBegins { number, of, title } => {
-                self.last_line = Instant::now();
-                talk(&format!("{number}/{of}  {title}"));
-            }
-            Event::StepDone => {}
-            Event::StepFailed(why) => {
-                talk(&format!("     failed: {}", crate::ids::ForeignText::from(why)));
-            }
-            Event::Progress(progress) => self.progress(progress),
-            Event::RollbackBegins(why) => {
-                talk(&format!("going back: {}", crate::ids::ForeignText::from(why)));
-            }
-            Event::UndoBegins(title) => talk(&format!("undo  {title}")),
-        }
-    }
 }

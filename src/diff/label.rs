@@ -1,8 +1,9 @@
 //! PVs of the VG whose label is gone: which device each is on, and what proves it.
 
 use crate::diff::{Base, Change, Context, Diff, LostPv, Refusal, RefusalCode};
-use crate::ids::PvUuid;
+use crate::ids::{ForeignText, PvUuid};
 use crate::model::device::{Content, Device, DiskArea, LostLabel, MetadataArea, RingContent};
+use crate::model::inventory::Inventory;
 use crate::model::signature::ForeignSignature;
 use crate::model::timeline::MetadataText;
 use crate::model::vg::Pv;
@@ -95,6 +96,7 @@ fn find(
     Ok(LostPv {
         pv: pv.uuid,
         device: candidate.device.name.clone(),
+        identity: identity_of(context.inventory, candidate.device),
         device_size,
         data_start: pv.pe_start,
         bootloader: pv.ba_start.and_then(|start| {
@@ -105,6 +107,11 @@ fn find(
         link,
         hazards: unproven.into_iter().chain(overwritten(pv, candidate.device)).collect(),
     })
+}
+
+/// What tells the disk from all others, on a running machine.
+pub fn identity_of(inventory: &Inventory, device: &Device) -> Option<ForeignText> {
+    inventory.live.as_deref()?.identity_of(device.number?).cloned()
 }
 
 /// The areas of the PV among those that stand on the device: they lie beside its extents and hold
@@ -254,21 +261,14 @@ fn link_of(
         let why = format!("{} holds metadata of another volume group", device.name);
         return Err(Refusal::new(RefusalCode::WrongDevice, object(pv.uuid), why));
     }
-    let is_member = candidate.lost.is_some_and(|lost| points_to_text_of(lost, context, base));
+    // LVM empties the pointers when a PV leaves its VG, and leaves the old texts standing.
+    let is_member = context.inventory.committed_vgs(device).contains(&base.vg.uuid);
     if is_member && fits_size(pv, device) && !has_rival(context, pv, device) {
         let link =
             "it holds this VG's metadata, and no other PV that the VG has or had could be it";
         return Ok((link.to_owned(), true));
     }
     Ok(("nothing but the plan".to_owned(), false))
-}
-
-/// Whether an area of it still points to a text of the VG. LVM empties the pointers when a PV
-/// leaves its VG, and leaves the old texts standing.
-fn points_to_text_of(lost: &LostLabel, context: &Context<'_>, base: &Base) -> bool {
-    let committed = lost.areas.iter().filter_map(|area| area.committed.good());
-    let mut texts = committed.filter_map(|key| context.inventory.texts.get(&key));
-    texts.any(|text| text.vg_uuid == base.vg.uuid)
 }
 
 /// A text names all PVs of its VG: it singles one out only when no other that the VG has, or ever

@@ -114,6 +114,11 @@ impl Live {
         self.blocks.iter().find(is_it)
     }
 
+    /// What tells the disk with this number from all others, where the kernel knows something.
+    pub fn identity_of(&self, number: DevNumber) -> Option<&ForeignText> {
+        self.node_by_number(number).and_then(|node| node.identity.as_ref())
+    }
+
     /// The kernel's node with this number.
     pub fn node_by_number(&self, number: DevNumber) -> Option<&BlockNode> {
         self.blocks.iter().find(|node| node.number == number)

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{DeviceName, ForeignText, VgName, VgUuid};
 use crate::model::device::{DiskArea, Slots};
 use crate::model::inventory::Inventory;
-use crate::model::live::{Live, LvmSetup, LvmVersion};
+use crate::model::live::{DevNumber, Live, LvmSetup, LvmVersion};
 use crate::operation::Unfit;
+use crate::units::Bytes;
 
 /// Where this program keeps what its children read, on a file system that a reboot empties.
 pub const SCRATCH_DIR: &str = "/run/lvmend";
@@ -47,6 +48,28 @@ fn quoted(word: &str) -> String {
     }
 }
 
+/// A device as it was when a command was made for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceStamp {
+    /// What it is called.
+    pub name: DeviceName,
+    /// Its number.
+    pub number: DevNumber,
+    /// How large it is.
+    pub size: Bytes,
+}
+
+impl DeviceStamp {
+    /// The device as it is now.
+    pub fn of(now: &Inventory, name: &DeviceName) -> Result<Self, Unfit> {
+        let device = now.device(name);
+        let stamp = device.and_then(|device| {
+            Some(Self { name: name.clone(), number: device.number?, size: device.size })
+        });
+        stamp.ok_or_else(|| Unfit::new(format!("{name} is not there any more")))
+    }
+}
+
 /// An area and what its header says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pointers {
@@ -67,6 +90,9 @@ pub struct LockedWrite {
     pub locking_dir: String,
     /// What the headers of the VG's areas must still say: while they do, nobody wrote since.
     pub unchanged: Vec<Pointers>,
+    /// The device that the command names, where it names one: checked right before and after, since
+    /// a name is only a hint.
+    pub on: Option<DeviceStamp>,
     /// A file that the command reads: where it is made, and what stands in it.
     pub file: (String, Arc<[u8]>),
     /// The command; LVM's locks are not its to take.

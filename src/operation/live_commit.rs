@@ -25,8 +25,8 @@ use crate::model::vg::{Pv, Vg};
 use crate::ondisk::placement::AREA_START;
 use crate::operation::act::Act;
 use crate::operation::command::{
-    CommandLine, LockedWrite, Pointers, SCRATCH_DIR, devices_of_vg, devices_option, lvm, lvm_of,
-    private_locks,
+    CommandLine, DeviceStamp, LockedWrite, Pointers, SCRATCH_DIR, devices_of_vg, devices_option,
+    lvm, lvm_of, private_locks,
 };
 use crate::operation::commit::{Built, frame_text};
 use crate::operation::{Lowered, Signature, Unfit};
@@ -51,7 +51,7 @@ pub fn restore(now: &Inventory, built: Built, signature: &Signature) -> Result<L
     args.extend(private_locks());
     args.extend(devices_option(setup, &devices_of_vg(now, new.uuid)));
     args.push(new.name.to_string());
-    let write = locked(now, &new, (path, bytes), lvm(setup, args))?;
+    let write = locked(now, &new, None, (path, bytes), lvm(setup, args))?;
     Ok(Lowered { acts: vec![write], predicted: built.lowered.predicted })
 }
 
@@ -70,7 +70,7 @@ pub fn repair_area(
     args.push(path.clone());
     args.extend(private_locks());
     args.push(device.path().to_owned());
-    locked(now, &vg, (path, Arc::clone(&text.bytes)), lvm(setup, args))
+    locked(now, &vg, Some(device), (path, Arc::clone(&text.bytes)), lvm(setup, args))
 }
 
 /// Lets `pvck --repair` write the label of a PV that this text describes.
@@ -89,7 +89,7 @@ pub fn repair_label(
     args.extend([path.clone(), "--settings".to_owned(), format!("pv_uuid={pv}")]);
     args.extend(private_locks());
     args.push(device.path().to_owned());
-    locked(now, &vg, (path, Arc::clone(&text.bytes)), lvm(setup, args))
+    locked(now, &vg, Some(device), (path, Arc::clone(&text.bytes)), lvm(setup, args))
 }
 
 /// `vgck --updatemetadata`, with exactly the PVs of the VG: it would wipe others that it takes for
@@ -105,10 +105,12 @@ pub fn update_areas(now: &Inventory, vg: VgUuid, name: &VgName) -> Result<Comman
 fn locked(
     now: &Inventory,
     vg: &Vg,
+    on: Option<&DeviceName>,
     file: (String, Arc<[u8]>),
     command: CommandLine,
 ) -> Result<Act, Unfit> {
     Ok(Act::WriteLocked(LockedWrite {
+        on: on.map(|device| DeviceStamp::of(now, device)).transpose()?,
         vg: vg.name.clone(),
         locking_dir: lvm_of(now)?.locking_dir.clone(),
         unchanged: pointers(now, vg),

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::diff::LostPv;
+use crate::diff::{LostPv, identity_of};
 use crate::ids::VgUuid;
 use crate::model::device::{Content, DiskArea, MetadataArea, PvOnDevice, SlotText};
 use crate::model::inventory::{Inventory, Realm};
@@ -160,6 +160,10 @@ impl Contract for WritePvLabel {
         }
         let gone = || Unfit::new(format!("{} is not there any more", lost.device));
         let device = now.device(&lost.device).ok_or_else(gone)?;
+        if identity_of(now, device) != lost.identity {
+            let name = &lost.device;
+            return Err(Unfit::new(format!("{name} is another disk than when it was planned")));
+        }
         let standing = match &device.content {
             Content::LostLabel(found) => found.areas.as_slice(),
             Content::Foreign => &[],

@@ -3,6 +3,7 @@
 //! Everything here runs in the machine and panics when it goes wrong: that ends the scenario.
 
 mod content;
+pub mod crash;
 mod device_mapper;
 pub mod disk;
 mod journal;
@@ -15,7 +16,7 @@ mod witness;
 
 pub use self::content::{FileSystem, fill, sha256};
 pub use self::device_mapper::DeviceMapper;
-pub use self::disk::{disks, ubd, wait_until};
+pub use self::disk::{Disk, disks, ubd, wait_until};
 pub use self::journal::start;
 pub use self::plan::{mend, newest_run, nothing_left, plan};
 pub use self::power::{cut_power, cut_power_in, keep, kept};

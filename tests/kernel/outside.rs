@@ -19,7 +19,7 @@ use crate::shared::{Event, Job};
 pub fn main(words: &[String]) -> ExitCode {
     let arguments = Arguments::read(words);
     let chosen: Vec<Scenario> =
-        ALL.into_iter().filter(|scenario| arguments.choose(scenario.name)).collect();
+        ALL.into_iter().filter(|scenario| arguments.choose(scenario)).collect();
     if arguments.list {
         for scenario in chosen {
             println!("{}: test", scenario.name);

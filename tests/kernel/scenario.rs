@@ -13,6 +13,8 @@ pub struct Scenario {
     pub machine: Machine,
     /// For one act.
     pub limit: Duration,
+    /// Only run when asked for with `--ignored` or `--include-ignored`.
+    pub is_long: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -32,7 +34,7 @@ pub enum Machine {
 impl Scenario {
     /// One act on a machine that others use too.
     pub const fn shared(name: &'static str, act: Act) -> Self {
-        Self { name, machine: Machine::Shared(act), limit: LIMIT }
+        Self { name, machine: Machine::Shared(act), limit: LIMIT, is_long: false }
     }
 
     /// Acts on a machine with disks of its own, of so many MiB.
@@ -41,12 +43,17 @@ impl Scenario {
         disks_mib: &'static [u64],
         acts: &'static [Act],
     ) -> Self {
-        Self { name, machine: Machine::Own { acts, disks_mib }, limit: LIMIT }
+        Self { name, machine: Machine::Own { acts, disks_mib }, limit: LIMIT, is_long: false }
     }
 
     /// Another time limit for each act.
     pub const fn within(self, limit: Duration) -> Self {
         Self { limit, ..self }
+    }
+
+    /// Too long for every day.
+    pub const fn long(self) -> Self {
+        Self { is_long: true, ..self }
     }
 
     pub fn act(&self, number: usize) -> Option<Act> {

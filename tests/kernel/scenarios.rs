@@ -3,6 +3,7 @@
 mod bad_areas;
 mod boots;
 mod competition;
+mod crash_matrix;
 mod deleted_lv;
 mod disks_come_back;
 mod images;
@@ -21,7 +22,7 @@ mod witness;
 use crate::scenario::Scenario;
 
 /// In the order in which they are run.
-pub const ALL: [Scenario; 17] = [
+pub const ALL: [Scenario; 18] = [
     boots::SCENARIO,
     images::SCENARIO,
     disks_come_back::SCENARIO,
@@ -33,6 +34,7 @@ pub const ALL: [Scenario; 17] = [
     lost_but_active::SCENARIO,
     competition::SCENARIO,
     killed::SCENARIO,
+    crash_matrix::SCENARIO,
     orphan::SCENARIO,
     state_directory::SCENARIO,
     witness::SCENARIO,

@@ -21,7 +21,7 @@ use crate::model::live::Live;
 use crate::ondisk::area_header::{HEADER_SIZE, parse_area_header};
 use crate::ondisk::bytes::sector_at;
 use crate::operation::act::{Act, CopyFile};
-use crate::operation::command::{LockedWrite, Pointers};
+use crate::operation::command::{DeviceStamp, LockedWrite, Pointers};
 use crate::units::Bytes;
 
 /// A running machine that one run may change.
@@ -50,14 +50,29 @@ impl LinuxWriter {
         for pointers in &write.unchanged {
             self.check_unchanged(pointers)?;
         }
+        write.on.as_ref().map_or(Ok(()), |stamp| self.check_device(stamp))?;
         child::make_scratch_dir()?;
         let (path, bytes) = &write.file;
         put_new(path, bytes)?;
         let kept = Kept { run: self.lock.file(), lvm: locks.kept() };
         let result = child::run(&write.command, &kept, progress);
         let _ = fs::remove_file(path);
+        let is_same = write.on.as_ref().map_or(Ok(()), |stamp| self.check_device(stamp));
         drop(locks);
-        result
+        result.and(is_same)
+    }
+
+    /// A device that went away and came back may have another's name.
+    fn check_device(&self, stamp: &DeviceStamp) -> Result<(), ActError> {
+        let devices = self.host.devices();
+        let found = devices.iter().find(|info| info.name == stamp.name);
+        let is_it =
+            found.is_some_and(|info| (info.number, info.size) == (Some(stamp.number), stamp.size));
+        if is_it {
+            return Ok(());
+        }
+        let why = format!("it is not the device any more that it was: {}", stamp.number);
+        Err(HostError::because("write to", &stamp.name, why).into())
     }
 
     fn check_unchanged(&self, pointers: &Pointers) -> Result<(), ActError> {
