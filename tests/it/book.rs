@@ -210,6 +210,29 @@ fn the_table_of_operations_on_running_machines_is_what_they_say() {
     rows.sort();
     rows.dedup();
     assert_eq!(rows, table_of_operations(1));
+    // `SaveEvidence(SaveEvidence)`
+    let kinds = variants("src/operation.rs", "Operation").into_iter();
+    for kind in kinds.filter_map(|variant| Some(variant.split_once('(')?.0.replace('-', "_"))) {
+        assert!(rows.iter().any(|row| row[0] == kind), "{kind} has no row");
+    }
+}
+
+#[test]
+fn the_table_of_operations_on_images_is_what_they_say() {
+    let mut rows = Vec::new();
+    for operation in live_operations() {
+        let contract = operation.contract();
+        let undo = contract.undo(Realm::Images);
+        // What images cannot do has no row there.
+        if undo.starts_with("never done") || contract.title().contains(" OVER ") {
+            continue;
+        }
+        let risk = contract.risk(Realm::Images).name();
+        rows.push([operation.kind(), risk, undo].map(str::to_owned));
+    }
+    rows.sort();
+    rows.dedup();
+    assert_eq!(rows, table_of_operations(0));
 }
 
 /// One of every kind at least.
