@@ -231,6 +231,14 @@ pub fn rollback(
     if has_traces(&run.state) {
         refuse_changed(&run)?;
     }
+    if let (true, Some(number)) = (back::is_past_return(&run.state), back::without_undo(&run.state))
+    {
+        let why = format!(
+            "cannot be rolled back: step {number} has no undo, and nothing was done after it that \
+             has; `lvmend resume` goes on with it if it is not over, `lvmend abandon` gives it up"
+        );
+        return Err(not_possible(name, why));
+    }
     if !is_done {
         take_up(&mut run, resumer)?;
     }

@@ -4,7 +4,7 @@
 use crate::execute::checkpoint::{BytesProbe, Checkpoint};
 use crate::execute::engine::{Run, has_traces};
 use crate::execute::journal::Record;
-use crate::execute::run_state::StepState;
+use crate::execute::run_state::{RunState, StepState};
 use crate::execute::step::perform_all;
 use crate::execute::{Event, Outcome, RunError, live, settle};
 use crate::model::inventory::Realm;
@@ -22,10 +22,29 @@ pub(crate) fn after_failure(run: &mut Run<'_, '_>, why: &str) -> Result<(), RunE
         let why = format!("{why}; what that step left cannot be told");
         return run.record(Record::Stopped { why });
     }
+    // Past the point of no return nothing turns back: what is left to be done may still be done.
+    if let Some(number) = without_undo(&run.state) {
+        let why = format!("{why}; step {number} has no undo, so everything stays as it is");
+        return run.record(Record::Stopped { why });
+    }
     match run.state.started.on_failure {
         OnFailure::RollBack => back(run, why),
         OnFailure::Stop => run.record(Record::Stopped { why: why.to_owned() }),
     }
+}
+
+/// The last step that left something and has no undo, counted from 1.
+pub(crate) fn without_undo(state: &RunState) -> Option<usize> {
+    let steps = state.started.steps.iter().enumerate();
+    let mut lasting =
+        steps.rev().filter(|(index, step)| state.has_traces(*index) && !step.risk.has_undo());
+    lasting.next().map(|(index, _)| index + 1)
+}
+
+/// Whether nothing can be undone before a step is reached that has no undo.
+pub(crate) fn is_past_return(state: &RunState) -> bool {
+    let last = (1..=state.steps.len()).rev().find(|number| state.has_traces(number - 1));
+    last.is_some() && last == without_undo(state)
 }
 
 /// Turns back and undoes every step that left something.

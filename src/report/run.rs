@@ -106,7 +106,8 @@ pub fn next_commands(report: &RunReport) -> Vec<String> {
         ],
         Outcome::Incomplete => vec![
             format!("lvmend resume {run}      goes on"),
-            format!("lvmend rollback {run}    puts back what it did"),
+            format!("lvmend rollback {run}    puts back what it did, as far as that can be undone"),
+            format!("lvmend abandon {run} --because …    leaves everything as it is"),
         ],
         Outcome::Stuck => vec![
             format!("lvmend rollback {run}    tries again, once the cause is gone"),
