@@ -1,11 +1,14 @@
 //! The scenarios, one file each. `tests/it/tidy.rs` finds one that is missing here.
 
+mod activation;
 mod bad_areas;
 mod boots;
 mod competition;
 mod crash_matrix;
+mod copy_over;
 mod deleted_lv;
 mod disks_come_back;
+mod extend_with;
 mod images;
 mod killed;
 mod lost_but_active;
@@ -15,6 +18,7 @@ mod power_off_applying;
 mod returned_pv;
 mod state_directory;
 mod udev;
+mod unmount_and_mount;
 mod wiped_everything;
 mod wiped_label;
 mod witness;
@@ -22,7 +26,7 @@ mod witness;
 use crate::scenario::Scenario;
 
 /// In the order in which they are run.
-pub const ALL: [Scenario; 18] = [
+pub const ALL: [Scenario; 22] = [
     boots::SCENARIO,
     images::SCENARIO,
     disks_come_back::SCENARIO,
@@ -32,6 +36,10 @@ pub const ALL: [Scenario; 18] = [
     wiped_everything::SCENARIO,
     bad_areas::SCENARIO,
     lost_but_active::SCENARIO,
+    activation::SCENARIO,
+    unmount_and_mount::SCENARIO,
+    copy_over::SCENARIO,
+    extend_with::SCENARIO,
     competition::SCENARIO,
     killed::SCENARIO,
     crash_matrix::SCENARIO,
