@@ -1,7 +1,7 @@
 //! Mounting and unmounting file systems of LVs: plainly, in this mount namespace, never by force.
 
 use crate::diff::MountedLv;
-use crate::ids::{ForeignText, VgUuid};
+use crate::ids::{ForeignText, LvUuid, VgUuid};
 use crate::model::inventory::Inventory;
 use crate::model::live::{Live, Mount};
 use crate::operation::act::Act;
@@ -39,10 +39,22 @@ pub fn unmount(now: &Inventory, vg: VgUuid, mounts: &[MountedLv]) -> Result<Lowe
             return Err(Unfit::new(why));
         }
         next.mounts.retain(|mount| !is_here(mount));
+        predict_closed(&mut next, vg, mounted.lv);
         let args = vec!["--".to_owned(), mounted.at.raw().to_owned()];
         acts.push(Act::Run(CommandLine { program: live.program("umount"), args }));
     }
     Ok(Lowered { acts, predicted: with_live(now, next) })
+}
+
+/// A file system keeps its device open once, however often it is mounted.
+fn predict_closed(next: &mut Live, vg: VgUuid, lv: LvUuid) {
+    let Some(number) = next.top_of(vg, lv).map(|top| top.number) else { return };
+    if next.mounts.iter().any(|mount| mount.device == number) {
+        return;
+    }
+    for mapped in next.mapped.iter_mut().filter(|mapped| mapped.number == number) {
+        mapped.open_count = mapped.open_count.saturating_sub(1);
+    }
 }
 
 /// `mount` of what is not mounted, in the opposite order, as it was.

@@ -28,6 +28,10 @@ fn mounted(mounts: &[(u32, &str)]) -> Inventory {
             live.mapped.push(mapped_lv(&vg, lv, "", minor, &["0 8192 linear 8:0 2048"]));
         }
         live.mounts.extend(mounts.iter().map(|(minor, at)| mount(dm(*minor), at, "ext4")));
+        for (minor, _) in mounts {
+            // A file system keeps its device open.
+            live.mapped.iter_mut().find(|m| m.number == dm(*minor)).unwrap().open_count = 1;
+        }
     });
     inventory
 }
