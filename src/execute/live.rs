@@ -9,7 +9,7 @@ use crate::host::{ActError, Performed};
 use crate::ids::Digest;
 use crate::model::compare::differences;
 use crate::model::inventory::Inventory;
-use crate::model::live::MappedDevice;
+use crate::model::live::{MappedDevice, Mount};
 use crate::operation::{Lowered, Operation, Probe, Risk};
 use crate::simulate::lower;
 use crate::simulate::standing::standing;
@@ -91,9 +91,9 @@ fn act(run: &mut Run<'_, '_>, operation: &Operation, lowered: &Lowered) -> Verdi
     judge(run, operation, lowered, performed, left)
 }
 
-/// What a step can change of the VG: its metadata, labels and headers, and which of its devices
-/// the kernel has, with what tables.
-fn traces(run: &Run<'_, '_>) -> (Digest, Vec<MappedDevice>) {
+/// What a step can change of the VG: its metadata, labels and headers, which of its devices the
+/// kernel has, with what tables, and where they are mounted.
+fn traces(run: &Run<'_, '_>) -> (Digest, Vec<MappedDevice>, Vec<Mount>) {
     let vg = run.state.started.vg;
     let live = run.world.live.iter();
     let mut mapped: Vec<MappedDevice> =
@@ -102,7 +102,10 @@ fn traces(run: &Run<'_, '_>) -> (Digest, Vec<MappedDevice>) {
         device.open_count = 0;
         device.status.clear();
     }
-    (standing(&run.world, vg), mapped)
+    let mounts = run.world.live.iter().flat_map(|live| {
+        live.mounts.iter().filter(|mount| live.lv_of_mount(vg, mount).is_some()).cloned()
+    });
+    (standing(&run.world, vg), mapped, mounts.collect())
 }
 
 /// Evidence, tasks and checks leave no trace in an inventory: what they say counts.
