@@ -4,14 +4,15 @@ mod activation;
 mod bad_areas;
 mod boots;
 mod competition;
-mod crash_matrix;
 mod copy_over;
+mod crash_matrix;
 mod deleted_lv;
 mod disks_come_back;
 mod extend_with;
 mod images;
 mod killed;
 mod lost_but_active;
+mod not_root;
 mod orphan;
 mod power_off;
 mod power_off_applying;
@@ -26,7 +27,7 @@ mod witness;
 use crate::scenario::Scenario;
 
 /// In the order in which they are run.
-pub const ALL: [Scenario; 22] = [
+pub const ALL: [Scenario; 23] = [
     boots::SCENARIO,
     images::SCENARIO,
     disks_come_back::SCENARIO,
@@ -43,6 +44,7 @@ pub const ALL: [Scenario; 22] = [
     competition::SCENARIO,
     killed::SCENARIO,
     crash_matrix::SCENARIO,
+    not_root::SCENARIO,
     orphan::SCENARIO,
     state_directory::SCENARIO,
     witness::SCENARIO,
