@@ -16,6 +16,7 @@ use crate::discover;
 use crate::execute::{self, Engine};
 use crate::host::linux::lies_on::{LiesOn, lies_on};
 use crate::host::linux::lvm_lock::VgLocks;
+use crate::host::linux::run_lock::held_by;
 use crate::host::state::{Missing, StateDirectory, Volatile};
 use crate::host::{ReadHost, RunStore};
 use crate::model::inventory::{Inventory, Realm};
@@ -49,7 +50,9 @@ fn try_apply(args: &Args, apply: &Apply, output: &mut Output) -> Result<Exit, Ex
         return Ok(Exit::Done);
     }
     let mut store = state(args, Missing::Make, output)?;
-    if let Some(exit) = unfinished_run(&store, planned.vg, output) {
+    // One that is under way is waited for, not told to be taken up: the lock says when it is over.
+    let is_under_way = planned.realm == Realm::Live && held_by(planned.vg).is_some();
+    if !is_under_way && let Some(exit) = unfinished_run(&store, planned.vg, output) {
         return Err(exit);
     }
     refuse_state_dir(args, &inventory, &planned, output)?;

@@ -11,6 +11,7 @@ mod disks_come_back;
 mod extend_with;
 mod images;
 mod killed;
+mod locked;
 mod lost_but_active;
 mod not_root;
 mod orphan;
@@ -27,7 +28,7 @@ mod witness;
 use crate::scenario::Scenario;
 
 /// In the order in which they are run.
-pub const ALL: [Scenario; 23] = [
+pub const ALL: [Scenario; 24] = [
     boots::SCENARIO,
     images::SCENARIO,
     disks_come_back::SCENARIO,
@@ -45,6 +46,7 @@ pub const ALL: [Scenario; 23] = [
     killed::SCENARIO,
     crash_matrix::SCENARIO,
     not_root::SCENARIO,
+    locked::SCENARIO,
     orphan::SCENARIO,
     state_directory::SCENARIO,
     witness::SCENARIO,

@@ -76,6 +76,16 @@ impl RunLock {
     }
 }
 
+/// The living process that works on this VG, if one does.
+pub fn held_by(vg: VgUuid) -> Option<u32> {
+    let path = format!("{DIRECTORY}/{vg}");
+    let file = File::open(&path).ok()?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Err((_, Errno::EWOULDBLOCK)) => living_holder(&path),
+        Ok(_) | Err(_) => None,
+    }
+}
+
 fn make_directory() -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(DIRECTORY)
 }
