@@ -252,7 +252,7 @@ pub struct Policy {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Busy {
-    /// How long is waited for them, and for LVM's locks: `30s` (the default), `2m`,
+    /// How long another run, and LVM's own locks, are waited for: `30s` (the default), `2m`,
     /// `1h`.
     #[serde(
         deserialize_with = "crate::plan::schema_types::time",
