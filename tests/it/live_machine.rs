@@ -10,8 +10,8 @@ use lvmend::model::inventory::Inventory;
 use lvmend::model::live::{DevNumber, MappedDevice};
 
 use crate::support::machine::{
-    codes, disk_number, dm, edit, line, machine, mapped_lv, mount, node, planned, snapshot, told,
-    vg,
+    RECOVER, codes, disk_number, dm, edit, line, machine, mapped_lv, mount, node, planned,
+    snapshot, told, vg,
 };
 
 const SNAP: &str = "version: 1\nname: x\nvolume_group: {name: vg}\nchecks: [sha256: {logical_volume: simple, digest: 0000000000000000000000000000000000000000000000000000000000000000}]\n";
@@ -102,6 +102,15 @@ fn suspended_devices_and_tables_that_wait() {
     });
     assert_eq!(found, [RefusalCode::WaitingTables, RefusalCode::SuspendedDevices]);
     snapshot("tables", &[suspended, waiting, both].concat());
+}
+
+#[test]
+fn devices_that_could_not_be_looked_at_may_be_anything() {
+    let mut inventory = machine("deleted-lv");
+    assert_eq!(codes(&inventory, RECOVER), []);
+    edit(&mut inventory, |live| live.mapped_is_complete = false);
+    assert_eq!(codes(&inventory, RECOVER), [RefusalCode::Unfit]);
+    snapshot("tables-unknown", &told(&planned(&inventory, RECOVER)));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use lvmend::diff::live::{LvmFeature, lacking};
 use lvmend::ids::ForeignText;
 use lvmend::model::flags::VgStatus;
 use lvmend::model::inventory::Inventory;
-use lvmend::model::live::LvmVersion;
+use lvmend::model::live::{LvmSetup, LvmVersion};
 use lvmend::model::vg::Vg;
 
 use crate::support::machine::{
@@ -141,6 +141,10 @@ fn an_lvm_that_is_too_old() {
         edit(inventory, |live| live.lvm.version = version(6));
     });
     snapshot("lvm-too-old", &old);
+    let none = refused_recovery(RefusalCode::LvmTooOld, |inventory| {
+        edit(inventory, |live| live.lvm = LvmSetup::unknown());
+    });
+    snapshot("lvm-none", &none);
     let mut setup = quiet().lvm;
     let cases = [
         (LvmFeature::PvckRepair, 6, true),

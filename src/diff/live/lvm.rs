@@ -50,7 +50,12 @@ fn found(setup: &LvmSetup) -> String {
 
 pub(super) fn check(subject: &Subject<'_>, diff: &mut Diff) {
     let setup = &subject.live.lvm;
-    if setup.version < LvmVersion::OLDEST {
+    if setup.program.is_empty() {
+        let why = "no `lvm` program was found, or it could not be asked; what failed stands among \
+                   the notes";
+        let help = "install LVM2, or see what `lvm version` says";
+        diff.refusals.push(Refusal::new(RefusalCode::LvmTooOld, "LVM2", why).with_help(help));
+    } else if setup.version < LvmVersion::OLDEST {
         let why = format!(
             "{}; lvmend works with {} and newer, as older ones mend metadata in passing and cannot \
              repair a label",
@@ -60,5 +65,5 @@ pub(super) fn check(subject: &Subject<'_>, diff: &mut Diff) {
         diff.refusals.push(Refusal::new(RefusalCode::LvmTooOld, "LVM2", why).with_help(UPDATE));
     }
     let unknown = &subject.live.unknown;
-    diff.notes.extend(unknown.iter().map(|what| format!("could not be found out: {what}")));
+    diff.notes.extend(unknown.iter().map(|what| format!("looking at this machine: {what}")));
 }

@@ -10,6 +10,13 @@ use crate::diff::{Diff, Refusal, RefusalCode};
 use crate::model::live::{DevNumber, Live, MappedDevice, TargetLine};
 
 pub(super) fn check(subject: &Subject<'_>, diff: &mut Diff) {
+    if !subject.live.mapped_is_complete {
+        let why = "which devices it has in the kernel could not be found out: one of them may be \
+                   suspended, or have a table that waits, and LVM would put that in place";
+        let help = "see what `dmsetup info` says; what failed stands among the notes";
+        let refusal = Refusal::new(RefusalCode::Unfit, subject.object(), why);
+        diff.refusals.push(refusal.with_help(help));
+    }
     let vg = subject.vg().uuid;
     let of_vg = |mapped: &&MappedDevice| mapped.layer.as_ref().is_some_and(|l| l.vg == vg);
     let devices: Vec<&MappedDevice> = bottom_up(subject.live).into_iter().filter(of_vg).collect();

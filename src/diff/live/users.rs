@@ -19,7 +19,7 @@ pub(super) fn check(subject: &Subject<'_>, diff: &mut Diff) {
         let device = subject.context.inventory.device(&lost.device);
         if let Some(number) = device.and_then(|device| device.number) {
             let uses = subject.live.uses_of(number, subject.vg().uuid);
-            refusals.extend(refuse_users(format!("device {}", lost.device), &uses));
+            refusals.extend(refused(format!("device {}", lost.device), &uses, ended));
         }
     }
     diff.refusals.extend(refusals);
@@ -75,8 +75,24 @@ pub fn in_the_way(uses: &[Use], unmount: &[String]) -> Vec<Use> {
     uses.iter().filter(|found| !may_go(found)).cloned().collect()
 }
 
-/// The refusal of an operation that needs something free of users; none when nobody is in the way.
+/// The refusal of an operation that needs an LV free of users; none when nobody is in the way.
 pub fn refuse_users(object: impl fmt::Display, in_the_way: &[Use]) -> Option<Refusal> {
+    refused(object, in_the_way, |found| match found {
+        Use::Mount(Mount { at, is_ours: true, .. }) => {
+            let by_plan = format!("policy: {{busy: {{unmount: [{at}]}}}}");
+            format!("{}, or let the plan do it: `{by_plan}`", ended(found))
+        }
+        Use::Mount(_) | Use::Swap | Use::Device(_) | Use::Process(_) | Use::Unknown(_) => {
+            ended(found)
+        }
+    })
+}
+
+fn refused(
+    object: impl fmt::Display,
+    in_the_way: &[Use],
+    advice: impl Fn(&Use) -> String,
+) -> Option<Refusal> {
     if in_the_way.is_empty() {
         return None;
     }
@@ -88,13 +104,10 @@ pub fn refuse_users(object: impl fmt::Display, in_the_way: &[Use]) -> Option<Ref
     Some(Refusal::new(RefusalCode::VolumeInUse, object, why).with_help(help))
 }
 
-/// How a use is ended.
-fn advice(found: &Use) -> String {
+/// How a use is ended by hand.
+fn ended(found: &Use) -> String {
     match found {
-        Use::Mount(Mount { at, is_ours: true, .. }) => format!(
-            "`umount {}`, or let the plan do it: `policy: {{busy: {{unmount: [{at}]}}}}`",
-            at.typed()
-        ),
+        Use::Mount(Mount { at, is_ours: true, .. }) => format!("`umount {}`", at.typed()),
         Use::Mount(Mount { at, seen_by: Some(pid), .. }) => {
             format!(
                 "`nsenter -t {pid} -m umount {}`, or stop the container of pid {pid}",
