@@ -198,7 +198,8 @@ pub struct Claim {
 }
 
 impl Claim {
-    fn new(pv: PvUuid, ranges: &[ExtentRange]) -> Self {
+    /// These ranges of a PV.
+    pub fn new(pv: PvUuid, ranges: &[ExtentRange]) -> Self {
         let extents = ranges.iter().map(|r| (r.first.get(), r.len().get())).collect();
         Self { pv, extents }
     }

@@ -2,15 +2,16 @@
 //!
 //! Effect: a new version of the VG's text with the LV and its hidden parts added, flagged
 //! ACTIVATION_SKIP so that nothing activates it before it was looked at; everything done since
-//! stays. Half way: every area has the old text or the new one. Undo: the bytes that were
-//! overwritten are put back. Equivalent: a text edited by hand, and `vgcfgrestore`.
+//! stays. Half way: every area has the old text or the new one. Undo: on images the bytes that were
+//! overwritten are put back; on a running machine, where `vgcfgrestore` writes the text, the LV is
+//! taken out again from what stands there, unless somebody changed or uses it.
 
 use serde::{Deserialize, Serialize};
 
-use crate::diff::LostLv;
+use crate::diff::{Claim, LostLv};
 use crate::ids::{Digest, VgName, VgUuid};
 use crate::model::compare::Difference;
-use crate::model::extent_map::{ExtentMap, ExtentRange};
+use crate::model::extent_map::{ExtentMap, ExtentRange, taken_by};
 use crate::model::inventory::{Inventory, Realm};
 use crate::model::timeline::Version;
 use crate::model::vg::Vg;
@@ -67,6 +68,18 @@ impl SpliceLv {
             }
         }
         Ok(())
+    }
+
+    /// What others did with the LV since, grown it above all, is not taken away with it.
+    fn check_as_put_back(&self, vg: Option<&Vg>) -> Result<(), Unfit> {
+        let lvs = self.lost.names.iter().filter_map(|(_, name)| vg?.lv(name));
+        let taken = vg.map(|vg| taken_by(vg, lvs)).unwrap_or_default();
+        let taken: Vec<Claim> = taken.iter().map(|(pv, ranges)| Claim::new(*pv, ranges)).collect();
+        if taken == self.lost.claims {
+            return Ok(());
+        }
+        let name = &self.lost.as_name;
+        Err(Unfit::new(format!("LV {name} has other extents by now: somebody changed it since")))
     }
 
     fn splice(
@@ -202,6 +215,7 @@ impl Contract for SpliceLv {
             let (name, now) = (&self.lost.as_name, &lv.name);
             return Err(Unfit::new(format!("LV {name} was renamed to {now} since")));
         }
+        self.check_as_put_back(vg)?;
         if !self.lost.is_active && live.is_active(self.vg, self.lost.uuid) {
             let name = &self.lost.as_name;
             return Err(Unfit::new(format!(

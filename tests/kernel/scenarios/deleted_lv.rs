@@ -36,6 +36,10 @@ fn story() {
     lvmend(&format!("rollback {run}")).exits(8).says("is active");
     lvm("lvchange -an vg/precious");
     lvm("lvcreate -n later -L 4M -Zn -Wn vg");
+    // Nor is it taken away with what somebody gave it since.
+    lvm("lvextend -l +1 vg/precious");
+    lvmend(&format!("resume {run}")).exits(8).says("somebody changed it since");
+    lvm("lvreduce -f -y -l -1 vg/precious");
     lvmend(&format!("resume {run}")).exits(0).says("rolled back");
     try_lvm("lvs vg/precious").exits(5);
     lvm("lvs --noheadings -o lv_name vg").says("since").says("other").says("later");
