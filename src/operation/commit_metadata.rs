@@ -2,8 +2,8 @@
 //!
 //! Effect: the VG's text, unchanged but for its number, goes into every area in use and into the
 //! areas named here, by the protocol of [`crate::operation::commit`]. Half way: every area has the
-//! old text or the new one. Undo: the bytes that were overwritten are put back. Equivalent:
-//! `vgck --updatemetadata`; for an older version `vgcfgrestore`.
+//! old text or the new one. Undo: on images the bytes that were overwritten are put back, on a
+//! running machine there is none. There `pvck --repair` and `vgck --updatemetadata` do it.
 
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +74,7 @@ impl CommitMetadata {
         let counts = current_text(now, self.vg).is_ok_and(|text| text.content == base.content);
         let (text, everywhere) = if counts { (base, false) } else { (&built.text, true) };
         let mut acts = Vec::new();
+        let mut written: Vec<DeviceName> = Vec::new();
         for pv in &vg.pvs {
             for device in now.devices_of(pv.uuid) {
                 for (index, area) in device.areas().iter().enumerate() {
@@ -85,7 +86,9 @@ impl CommitMetadata {
                     if index != 0 || live_commit::first_area(pv) != Some(area.place()) {
                         return Err(no_command(&device.name, index));
                     }
-                    acts.push(live_commit::repair_area(now, text, &device.name, signature)?);
+                    let name = &device.name;
+                    acts.push(live_commit::repair_area(now, text, name, &written, signature)?);
+                    written.push(name.clone());
                 }
             }
         }

@@ -52,14 +52,17 @@ pub fn restore(now: &Inventory, built: Built, signature: &Signature) -> Result<L
     args.extend(devices_option(setup, &devices_of_vg(now, new.uuid)));
     args.push(new.name.to_string());
     let write = locked(now, &new, None, (path, bytes), lvm(setup, args))?;
-    Ok(Lowered { acts: vec![write], predicted: built.lowered.predicted })
+    let acts = vec![Act::WriteLocked(write)];
+    Ok(Lowered { acts, predicted: built.lowered.predicted })
 }
 
-/// Lets `pvck --repair` write this text, as it stands, into the first area of a device.
+/// Lets `pvck --repair` write this text, as it stands, into the first area of a device. What the
+/// same operation wrote before it, on the devices in `written`, is no sign of somebody else.
 pub fn repair_area(
     now: &Inventory,
     text: &MetadataText,
     device: &DeviceName,
+    written: &[DeviceName],
     signature: &Signature,
 ) -> Result<Act, Unfit> {
     let setup = lvm_of(now)?;
@@ -70,7 +73,10 @@ pub fn repair_area(
     args.push(path.clone());
     args.extend(private_locks());
     args.push(device.path().to_owned());
-    locked(now, &vg, Some(device), (path, Arc::clone(&text.bytes)), lvm(setup, args))
+    let mut act =
+        locked(now, &vg, Some(device), (path, Arc::clone(&text.bytes)), lvm(setup, args))?;
+    act.unchanged.retain(|pointers| !written.contains(&pointers.device));
+    Ok(Act::WriteLocked(act))
 }
 
 /// Lets `pvck --repair` write the label of a PV that this text describes.
@@ -90,6 +96,7 @@ pub fn repair_label(
     args.extend(private_locks());
     args.push(device.path().to_owned());
     locked(now, &vg, Some(device), (path, Arc::clone(&text.bytes)), lvm(setup, args))
+        .map(Act::WriteLocked)
 }
 
 /// `vgck --updatemetadata`, with exactly the PVs of the VG: it would wipe others that it takes for
@@ -108,15 +115,15 @@ fn locked(
     on: Option<&DeviceName>,
     file: (String, Arc<[u8]>),
     command: CommandLine,
-) -> Result<Act, Unfit> {
-    Ok(Act::WriteLocked(LockedWrite {
+) -> Result<LockedWrite, Unfit> {
+    Ok(LockedWrite {
         on: on.map(|device| DeviceStamp::of(now, device)).transpose()?,
         vg: vg.name.clone(),
         locking_dir: lvm_of(now)?.locking_dir.clone(),
         unchanged: pointers(now, vg),
         file,
         command,
-    }))
+    })
 }
 
 /// The headers of all areas of the VG's PVs that are good.

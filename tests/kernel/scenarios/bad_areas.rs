@@ -28,5 +28,17 @@ fn story() {
     lvmend("inspect").exits(2).says("no-metadata");
     mend(&sound);
     lvm("vgck vg");
+
+    // Headers that are sound, over texts that are not.
+    for disk in [&a, &b] {
+        sh(&format!(
+            "at=$(pvck --dump headers {disk} | sed -n 's/.*metadata text at \\([0-9]*\\) .*/\\1/p'); \
+             printf X | dd of={disk} bs=1 seek=$((at+100)) conv=notrunc,fsync; \
+             blockdev --flushbufs {disk}"
+        ));
+    }
+    try_lvm("vgs vg").exits(5);
+    mend(&sound);
+    lvm("vgck vg");
     assert_eq!(sha256("/dev/vg/data"), data);
 }
