@@ -9,7 +9,7 @@ use lvmend::model::inventory::Realm;
 use lvmend::operation::{ExtendVg, MountAgain, Operation};
 
 use crate::support::fixture::Fixture;
-use crate::support::live::{dm, edit, machine, mapped_lv, mount, planned, vg};
+use crate::support::machine::{dm, edit, machine, mapped_lv, mount, planned, vg};
 use crate::support::program::Desk;
 use crate::support::world::{World, plan};
 

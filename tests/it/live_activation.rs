@@ -7,10 +7,10 @@ use lvmend::model::inventory::Inventory;
 use lvmend::plan::problem::Code;
 use lvmend::simulate::planned::work_out;
 
-use crate::support::live::{
+use crate::support::live_story::story;
+use crate::support::machine::{
     dm, edit, edit_vg, machine, mapped_lv, mount, opener, planned, snapshot, vg,
 };
-use crate::support::live_story::story;
 use crate::support::world::{World, plan, signature};
 
 fn wanting(lvs: &str) -> String {
@@ -131,7 +131,7 @@ fn pieces_that_are_not_there_are_told() {
 #[test]
 fn images_have_no_kernel() {
     let planned = World::of("plain").plan(&plan(&wanting("'*': {activation: active}")));
-    snapshot("activate-on-images", &crate::support::live::told(&planned));
+    snapshot("activate-on-images", &crate::support::machine::told(&planned));
     let unchanged = wanting("'*': {activation: unchanged}");
     assert_eq!(World::of("plain").plan(&plan(&unchanged)).refusals, []);
 }
@@ -165,7 +165,8 @@ fn names_that_mean_nothing_or_too_much() {
     let planned = planned(&inventory, &wanting(settled));
     assert_eq!(planned.refusals, []);
     assert_eq!(planned.diff.notes, Vec::<String>::new());
-    let none = crate::support::live::planned(&inventory, &wanting("'vm-*': {activation: active}"));
+    let none =
+        crate::support::machine::planned(&inventory, &wanting("'vm-*': {activation: active}"));
     assert_eq!(none.diff.notes, ["`vm-*` matches no LV of the VG"]);
     assert!(none.graph.is_empty());
 }

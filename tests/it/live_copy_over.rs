@@ -5,10 +5,10 @@ use lvmend::model::flags::{LvFlag, LvStatus};
 use lvmend::model::inventory::Inventory;
 use lvmend::operation::{CopyLv, CopyTo, Operation};
 
-use crate::support::live::{
+use crate::support::live_story::story;
+use crate::support::machine::{
     dm, edit, edit_vg, machine, mapped_lv, mount, opener, planned, snapshot, told, vg,
 };
-use crate::support::live_story::story;
 use crate::support::world::{World, plan};
 
 fn copying(from: &str, over: &str) -> String {

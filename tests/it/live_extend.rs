@@ -11,10 +11,10 @@ use lvmend::operation::act::Act;
 use lvmend::operation::{Contract, ExtendVg, Operation, Probe};
 use lvmend::units::Bytes;
 
-use crate::support::live::{
+use crate::support::live_story::story;
+use crate::support::machine::{
     disk_number, edit, edit_vg, machine, mount, node, planned, snapshot, told, vg,
 };
-use crate::support::live_story::story;
 use crate::support::world::{World, plan, signature};
 
 const LINK: &str = "/dev/disk/by-id/wwn-0x5";

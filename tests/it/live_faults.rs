@@ -1,20 +1,16 @@
 //! Faults of a running machine: what the kernel has, held against the metadata.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lvmend::fault::{self, Fault, FaultKind, Severity};
 use lvmend::ids::DeviceName;
 use lvmend::model::device::Content;
 use lvmend::model::inventory::Inventory;
-use lvmend::model::live::{
-    BlockNode, DevNumber, LeftOut, Live, LvmLayer, LvmSetup, LvmVersion, MappedDevice, Mount,
-    TargetLine,
-};
+use lvmend::model::live::{DevNumber, LeftOut, Live, LvmLayer, MappedDevice, Mount};
 use lvmend::model::vg::Vg;
 use lvmend::report::inspect as report;
-use lvmend::units::Sectors;
 
+use crate::support::machine::{line, node, quiet};
 use crate::support::world::World;
 
 const DM: u32 = 253;
@@ -25,62 +21,15 @@ fn number(major: u32, minor: u32) -> DevNumber {
     DevNumber { major, minor }
 }
 
-fn node(name: &str, number: DevNumber) -> BlockNode {
-    BlockNode {
-        number,
-        name: DeviceName::whole(name),
-        links: Vec::new(),
-        identity: None,
-        holders: Vec::new(),
-        slaves: Vec::new(),
-        component_of: None,
-    }
-}
-
-fn line(text: &str) -> TargetLine {
-    let mut words = text.splitn(4, ' ');
-    let mut word = || words.next().unwrap_or_default();
-    let sectors = |word: &str| Sectors::new(word.parse().unwrap());
-    let (start, len) = (sectors(word()), sectors(word()));
-    TargetLine { start, len, target: word().to_owned(), args: word().into() }
-}
-
 /// A machine on which the disks of the fixture `plain` are, as 8:0, 8:16, and nothing is active.
 fn machine() -> (Inventory, Vg) {
     let mut inventory = World::of("plain").look();
     let mut blocks = Vec::new();
     for (device, index) in inventory.devices.iter_mut().zip(0_u32..) {
         device.number = Some(number(SD, index * 16));
-        blocks.push(node(device.name.path(), number(SD, index * 16)));
+        blocks.push(node(number(SD, index * 16), device.name.path()));
     }
-    let lvm = LvmSetup {
-        program: "/sbin/lvm".to_owned(),
-        version: LvmVersion { major: 2, minor: 3, patch: 16 },
-        system_dir: "/etc/lvm".to_owned(),
-        locking_dir: "/run/lock/lvm".to_owned(),
-        backup_dir: "/etc/lvm/backup".to_owned(),
-        archive_dir: "/etc/lvm/archive".to_owned(),
-        system_id: None,
-        extra_system_ids: Vec::new(),
-        issue_discards: false,
-        udev_sync: true,
-        left_out: Vec::new(),
-    };
-    inventory.live = Some(Arc::new(Live {
-        lvm,
-        mapped: Vec::new(),
-        programs: BTreeMap::new(),
-        mapped_is_complete: true,
-        blocks,
-        mounts: Vec::new(),
-        swaps: Vec::new(),
-        openers: Vec::new(),
-        kernel: "6.1.0".into(),
-        targets: BTreeMap::new(),
-        thin_tools: None,
-        services: Vec::new(),
-        unknown: Vec::new(),
-    }));
+    inventory.live = Some(Arc::new(Live { blocks, ..quiet() }));
     let vg = inventory.vgs.values().find_map(|vg| vg.current.clone()).unwrap();
     (inventory, Vg::clone(&vg))
 }
@@ -118,7 +67,7 @@ fn with_mapped(devices: Vec<MappedDevice>) -> Inventory {
     let (mut inventory, _) = machine();
     with(&mut inventory, |live| {
         live.blocks
-            .extend(devices.iter().map(|d| node(&format!("/dev/mapper/{}", d.name), d.number)));
+            .extend(devices.iter().map(|d| node(d.number, &format!("/dev/mapper/{}", d.name))));
         live.mapped = devices;
     });
     inventory
@@ -248,7 +197,7 @@ fn a_disk_that_came_back_as_another_device() {
         [(Content::Foreign, true), (Content::Unreadable("suspended".into()), false)]
     {
         let mut inventory = on("8:80");
-        with(&mut inventory, |live| live.blocks.push(node("/dev/sdf", number(SD, 80))));
+        with(&mut inventory, |live| live.blocks.push(node(number(SD, 80), "/dev/sdf")));
         let mut other = inventory.devices[0].clone();
         other.name = DeviceName::whole("/dev/sdf");
         other.number = Some(number(SD, 80));

@@ -5,8 +5,8 @@ use lvmend::model::live::{DevNumber, MappedDevice};
 use lvmend::operation::Probe;
 use lvmend::simulate::planned::work_out;
 
-use crate::support::live::{edit, machine, mapped_lv, planned, snapshot, vg};
 use crate::support::live_story::story;
+use crate::support::machine::{edit, machine, mapped_lv, planned, snapshot, vg};
 use crate::support::world::{plan, signature};
 
 const ATTACHED: &str =
@@ -68,7 +68,7 @@ fn what_is_there_is_not_taken_for_gone() {
     let mut inventory = with_mapped(machine("plain"), &[("simple", "", &[&gone])]);
     edit(&mut inventory, |live| {
         let number = DevNumber::parse(GONE).unwrap();
-        live.blocks.push(crate::support::live::node(number, "/dev/sdi"));
+        live.blocks.push(crate::support::machine::node(number, "/dev/sdi"));
     });
     assert!(planned(&inventory, ATTACHED).graph.is_empty());
 }

@@ -7,8 +7,8 @@ use lvmend::model::live::Mount;
 use lvmend::operation::{Contract, MountAgain, Operation, Probe};
 use lvmend::simulate::lower;
 
-use crate::support::live::{dm, edit, machine, mapped_lv, mount, opener, planned, snapshot, vg};
 use crate::support::live_story::story;
+use crate::support::machine::{dm, edit, machine, mapped_lv, mount, opener, planned, snapshot, vg};
 use crate::support::world::{plan, signature};
 
 fn stopping(unmount: &str) -> String {
@@ -51,7 +51,7 @@ fn what_may_go_is_unmounted_from_within_outwards() {
 #[test]
 fn what_may_not_go_stays() {
     let refused = |inventory: &Inventory| {
-        let told = crate::support::live::told(&planned(inventory, &stopping("/mnt/a")));
+        let told = crate::support::machine::told(&planned(inventory, &stopping("/mnt/a")));
         told.lines().take(2).collect::<Vec<_>>().join("\n")
     };
     let mut told = String::new();

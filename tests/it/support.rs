@@ -2,7 +2,6 @@
 
 pub mod case;
 pub mod fixture;
-pub mod live;
 pub mod live_story;
 pub mod lvm;
 pub mod machine;

@@ -9,7 +9,7 @@ use lvmend::operation::{Operation, Probe};
 use lvmend::simulate::lower;
 use lvmend::simulate::planned::Planned;
 
-use crate::support::live::{planned, told};
+use crate::support::machine::{planned, told};
 use crate::support::world::signature;
 
 /// Refusals, notes, and every operation with what it runs.
