@@ -183,9 +183,10 @@ pub enum Stage {
 pub enum Risk {
     /// Writes to no disk of the VG.
     ReadOnly,
-    /// Has an exact undo, from data captured before.
+    /// Has an exact undo: on images from data captured before, on a running machine from what
+    /// stands there, so that what others did stays.
     Reversible,
-    /// Loses nothing, but has no undo.
+    /// Has no undo, and loses nothing but what the plan itself asks to be written over.
     OneWay,
     /// Can lose something; its hazard must be accepted.
     Irreversible,

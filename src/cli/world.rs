@@ -20,15 +20,11 @@ use crate::plan::document::{CopyTarget, Task};
 use crate::plan::resolve::files_named;
 use crate::report::time;
 
-/// The images the flags name.
+/// The images the flags name; none means this machine.
 ///
 /// # Errors
 /// The exit code, after saying why.
 pub fn images(args: &Args, output: &mut Output) -> Result<Vec<ImageFile>, Exit> {
-    if args.image.is_empty() {
-        let why = "this version works on disk images: name them with --image";
-        return Err(output.error(Exit::Usage, why, None));
-    }
     args.image.iter().map(|path| image_file(path, output)).collect()
 }
 

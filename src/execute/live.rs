@@ -41,18 +41,19 @@ pub(crate) fn step(run: &mut Run<'_, '_>, index: usize) -> Result<Ended, RunErro
     let is_met =
         operation.leaves_a_trace() && operation.contract().probe(&run.world) == Probe::After;
     let signature = run.state.started.signature.clone();
-    let mut lowered = match lower(&operation, &run.world, &signature) {
-        Ok(lowered) => lowered,
+    let lowered = if is_met {
         // Somebody else brought it about in the meantime.
-        Err(_) if is_met => Lowered { acts: Vec::new(), predicted: run.world.clone() },
+        Ok(Lowered { acts: Vec::new(), predicted: run.world.clone() })
+    } else {
+        lower(&operation, &run.world, &signature)
+    };
+    let mut lowered = match lowered {
+        Ok(lowered) => lowered,
         Err(unfit) => {
             run.tell(Event::StepFailed(unfit.why.clone()));
             return Ok(Ended::Failed(unfit.why));
         }
     };
-    if is_met {
-        lowered = Lowered { acts: Vec::new(), predicted: run.world.clone() };
-    }
     let after = standing(&lowered.predicted, run.state.started.vg);
     run.record(Record::StepStarted { step: index, checkpoint: None, after })?;
     for _ in 0..TRIES {

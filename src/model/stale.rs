@@ -4,7 +4,7 @@ use crate::ids::PvUuid;
 use crate::model::inventory::Inventory;
 use crate::model::live::{DevNumber, Live, MappedDevice};
 use crate::model::parts::{Roles, activated_together, leaning_on};
-use crate::model::segment::{Area, SegmentKind};
+use crate::model::segment::Area;
 use crate::model::vg::{Lv, Vg};
 
 /// A device of the VG whose live table maps what is gone.
@@ -60,24 +60,7 @@ pub fn number_of(now: &Inventory, pv: PvUuid) -> Option<DevNumber> {
 
 /// PVs that this LV's segments lie on directly, each once, in the order of the segments.
 fn pvs_of(vg: &Vg, lv: &Lv) -> Vec<PvUuid> {
-    let areas = lv.segments.iter().flat_map(|segment| match &segment.kind {
-        SegmentKind::Striped { stripes: areas, .. } | SegmentKind::Mirror { images: areas, .. } => {
-            areas.as_slice()
-        }
-        SegmentKind::Raid { .. }
-        | SegmentKind::Snapshot { .. }
-        | SegmentKind::ThinPool { .. }
-        | SegmentKind::Thin { .. }
-        | SegmentKind::CachePool { .. }
-        | SegmentKind::Cache { .. }
-        | SegmentKind::Writecache { .. }
-        | SegmentKind::Integrity { .. }
-        | SegmentKind::Vdo { .. }
-        | SegmentKind::VdoPool { .. }
-        | SegmentKind::Error
-        | SegmentKind::Zero
-        | SegmentKind::Unknown { .. } => &[],
-    });
+    let areas = lv.segments.iter().flat_map(|segment| segment.kind.areas());
     let mut pvs = Vec::new();
     for area in areas {
         let Area::Pv { pv, .. } = area else { continue };

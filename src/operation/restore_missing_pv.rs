@@ -1,8 +1,9 @@
 //! Takes the MISSING mark off a PV that is there again.
 //!
 //! Effect: a new version of the VG's text without the mark, in every area in use, those of the PV
-//! included. Half way: every area has the old text or the new one. Undo: the bytes that were
-//! overwritten are put back. Equivalent: `vgextend --restoremissing`.
+//! included. Half way: every area has the old text or the new one. Undo: on images the bytes that
+//! were overwritten are put back, on a running machine there is none. There
+//! `vgextend --restoremissing` does it.
 
 use serde::{Deserialize, Serialize};
 

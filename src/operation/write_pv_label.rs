@@ -1,8 +1,8 @@
 //! Writes the label of a PV again.
 //!
-//! Effect: one sector. Half way: the sector is written as a whole or not at all. Undo: the sector
-//! is put back as it was. Equivalent: `pvcreate --uuid … --restorefile …`, which however empties
-//! the metadata areas as well.
+//! Effect: one sector. Half way: the sector is written as a whole or not at all. Undo: on
+//! images the sector is put back as it was, on a running machine there is none. There
+//! `pvck --repair` does it: `pvcreate --uuid … --restorefile …` empties the metadata areas as well.
 
 use serde::{Deserialize, Serialize};
 

@@ -17,7 +17,7 @@ pub(super) fn check(subject: &Subject<'_>, diff: &mut Diff) {
         let names: Vec<String> = subject.live.services.iter().map(ToString::to_string).collect();
         diff.notes.push(format!(
             "running here, and known to act on volumes by themselves: {}. What they do during a run \
-             stops it; stop them first where you can",
+             stays, and a step that it collides with fails; stop them first where you can",
             names.join(", ")
         ));
     }

@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 
 use crate::host::copy::{self, ContentReader};
 use crate::host::linux::block::number_of;
+use crate::host::linux::mapped;
 use crate::host::{ActError, HostError, Performed, Progress};
 use crate::ids::DeviceName;
 use crate::operation::act::{Content, CopyDevice};
@@ -18,7 +19,7 @@ pub fn copy_over(
     to: &CopyDevice,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Performed, ActError> {
-    let target = open(host, to)?;
+    let target = open(to)?;
     let error = |doing| move |cause| HostError::new(doing, &to.path, cause);
     let mut written = Bytes::ZERO;
     let mut write = |start: Bytes, bytes: &[u8]| {
@@ -35,7 +36,7 @@ pub fn copy_over(
 }
 
 /// Opens the target, and makes sure that it is the LV that is meant and that nobody else has it.
-fn open(host: &dyn ContentReader, to: &CopyDevice) -> Result<File, ActError> {
+fn open(to: &CopyDevice) -> Result<File, ActError> {
     let refuse = |why: &str| Err(HostError::because("write over", &to.path, why).into());
     // Exclusively: a mounted or otherwise used device cannot be opened so.
     let file = OpenOptions::new()
@@ -49,8 +50,8 @@ fn open(host: &dyn ContentReader, to: &CopyDevice) -> Result<File, ActError> {
         return refuse("it is no block device");
     }
     let number = number_of(found.rdev());
-    let live = host.live(None);
-    let mapped = live.as_ref().and_then(|live| live.mapped_by_number(number?));
+    let mapped = mapped::devices().devices;
+    let mapped = mapped.iter().find(|mapped| Some(mapped.number) == number);
     if mapped.is_none_or(|mapped| mapped.uuid.raw() != to.dm_uuid) {
         return refuse("another device has this name by now");
     }
