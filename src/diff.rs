@@ -30,7 +30,7 @@ use crate::units::{Bytes, Sectors};
 
 pub use activation::{ActiveLv, lacking_pv};
 pub use base::{Base, BaseVersion};
-pub use busy::{MountedLv, refuse_in_use, to_unmount};
+pub use busy::{MountedLv, refuse_file_users, refuse_in_use, to_unmount};
 
 pub use extend::{BlankDevice, NewDevices, not_blank};
 pub use label::identity_of;
@@ -247,6 +247,8 @@ pub enum RefusalCode {
     NeedsKernel,
     /// Somebody uses the volume, or the device.
     VolumeInUse,
+    /// The plan leaves an LV active that the one to be deactivated goes with, or that needs it.
+    LeftActive,
     /// A lock manager guards the VG: other hosts may use it.
     VgShared,
     /// The VG was handed over.
@@ -294,6 +296,11 @@ impl Refusal {
     /// A refusal without advice.
     pub fn new(code: RefusalCode, object: impl fmt::Display, why: impl Into<String>) -> Self {
         Self { code, object: object.to_string(), why: why.into(), help: None }
+    }
+
+    /// Whether it may pass by itself: who uses something now may be gone soon.
+    pub fn may_pass(&self) -> bool {
+        self.code == RefusalCode::VolumeInUse
     }
 
     /// Adds what to do about it.

@@ -126,6 +126,8 @@ pub enum Event {
     StepDone,
     /// A step failed.
     StepFailed(String),
+    /// Somebody uses what must be free, and is given time to go.
+    Waits(String),
     /// A long act goes on.
     Progress(Progress),
     /// The run turns back.

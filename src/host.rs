@@ -12,6 +12,8 @@ pub mod linux;
 pub mod state;
 pub mod storage;
 
+use std::time::Duration;
+
 use crate::ids::{DeviceName, Digest, ForeignText};
 use crate::model::device::CutOff;
 use crate::model::inventory::{Realm, Space};
@@ -191,6 +193,12 @@ pub trait WriteHost: ReadHost {
     /// # Errors
     /// [`HostError`], when something is left.
     fn clean_up(&mut self, copy: &CopyFile) -> Result<(), HostError>;
+
+    /// How long whoever uses what must be free is waited for.
+    fn patience(&self) -> Duration;
+
+    /// Lets this time pass.
+    fn pause(&mut self, time: Duration);
 }
 
 /// Where runs are kept: journals, evidence, checkpoints. Everything it says is done has been

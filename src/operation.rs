@@ -284,12 +284,19 @@ pub struct Lowered {
 pub struct Unfit {
     /// Why, for people.
     pub why: String,
+    /// Whether it may pass by itself: somebody uses what must be free.
+    pub may_pass: bool,
 }
 
 impl Unfit {
     /// Says why.
     pub fn new(why: impl Into<String>) -> Self {
-        Self { why: why.into() }
+        Self { why: why.into(), may_pass: false }
+    }
+
+    /// Somebody uses what must be free.
+    pub fn in_use(why: impl Into<String>) -> Self {
+        Self { why: why.into(), may_pass: true }
     }
 }
 

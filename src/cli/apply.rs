@@ -1,6 +1,7 @@
 //! `apply`.
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cli::PROGRAM;
@@ -10,12 +11,12 @@ use crate::cli::output::Output;
 use crate::cli::plan::{SEALED_SIZE_MAX, load, read, show_problems};
 use crate::cli::runs::{finish, stop_flag, unfinished_run};
 use crate::cli::talker::Talker;
-use crate::cli::world::{open, open_for_writing, scope_for, signature, state};
+use crate::cli::world::{open, open_for_writing, refuse_locked, scope_for, signature, state};
+use crate::diff::Refusal;
 use crate::diff::live::{StateDirVerdict, state_dir_verdict};
 use crate::discover;
 use crate::execute::{self, Engine};
 use crate::host::linux::lies_on::{LiesOn, lies_on};
-use crate::host::linux::lvm_lock::VgLocks;
 use crate::host::linux::run_lock::held_by;
 use crate::host::state::{Missing, StateDirectory, Volatile};
 use crate::host::{ReadHost, RunStore};
@@ -26,8 +27,13 @@ use crate::report::plan as report;
 use crate::simulate::planned::{Planned, work_out};
 use crate::simulate::sealed::{Fingerprint, SealedPlan};
 
+/// How often it is looked whether users are gone.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
 /// What is to be applied: a plan, and what was sealed of it.
-struct Wanted {
+struct Wanted<'a> {
+    args: &'a Args,
+    apply: &'a Apply,
     plan: Plan,
     sealed: Option<SealedPlan>,
 }
@@ -40,10 +46,10 @@ pub fn apply(args: &Args, apply: &Apply, output: &mut Output) -> Exit {
 }
 
 fn try_apply(args: &Args, apply: &Apply, output: &mut Output) -> Result<Exit, Exit> {
-    let wanted = read_wanted(apply, output)?;
+    let wanted = read_wanted(args, apply, output)?;
     // First a look that cannot change anything: most runs of configuration management end here.
     let host = open(args, output)?;
-    let (planned, inventory) = plan_on(args, apply, &wanted, host.as_ref(), None, output)?;
+    let (planned, inventory) = wanted.plan_on(host.as_ref(), None, output)?;
     if planned.graph.is_empty() {
         let found = report::gather(&wanted.plan, &planned, &inventory);
         output.either(&found, || report::text(&wanted.plan, &found));
@@ -56,19 +62,19 @@ fn try_apply(args: &Args, apply: &Apply, output: &mut Output) -> Result<Exit, Ex
         return Err(exit);
     }
     refuse_state_dir(args, &inventory, &planned, output)?;
-    confirm(apply, &wanted, &planned, &inventory, output)?;
+    confirm(&wanted, &planned, &inventory, output)?;
     let shown = planned.fingerprint(&wanted.plan);
     drop(host);
-    let wait = Duration::from_secs(wanted.plan.document.policy.busy.wait.get());
-    let mut host = open_for_writing(args, planned.vg, wait, output)?;
+    let mut host = open_for_writing(args, planned.vg, wanted.wait(), output)?;
     // Another run may have begun, and stopped, before the images were locked.
     if let Some(exit) = unfinished_run(&store, planned.vg, output) {
         return Err(exit);
     }
-    let known = Some(&inventory);
-    let (planned, inventory) = plan_on(args, apply, &wanted, host.as_ref(), known, output)?;
+    let (planned, inventory) = wanted.plan_on(host.as_ref(), Some(inventory), output)?;
     refuse_stale(&shown, &planned.fingerprint(&wanted.plan), output)?;
-    refuse_locked(&inventory, &planned, wait, output)?;
+    if planned.graph.changes_state() {
+        refuse_locked(&inventory, &planned.vg_name, wanted.wait(), output)?;
+    }
     let signature = signature(host.as_ref());
     let review = report::text(&wanted.plan, &report::gather(&wanted.plan, &planned, &inventory));
     // Of a sealed plan whose states hold already only the rest is done, so what was planned now is
@@ -90,11 +96,15 @@ fn try_apply(args: &Args, apply: &Apply, output: &mut Output) -> Result<Exit, Ex
     Ok(finish(result, Exit::of_run, output))
 }
 
-fn read_wanted(apply: &Apply, output: &mut Output) -> Result<Wanted, Exit> {
+fn read_wanted<'a>(
+    args: &'a Args,
+    apply: &'a Apply,
+    output: &mut Output,
+) -> Result<Wanted<'a>, Exit> {
     let bytes = read(&apply.plan, SEALED_SIZE_MAX, output)?;
     let is_json = bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
     if !is_json {
-        return Ok(Wanted { plan: load(&apply.plan, output)?, sealed: None });
+        return Ok(Wanted { args, apply, plan: load(&apply.plan, output)?, sealed: None });
     }
     let sealed = SealedPlan::read(&bytes)
         .map_err(|error| output.error(Exit::InvalidPlan, &error.to_string(), None))?;
@@ -102,46 +112,90 @@ fn read_wanted(apply: &Apply, output: &mut Output) -> Result<Wanted, Exit> {
         let name = format!("{} (sealed)", apply.plan.to_string_lossy());
         show_problems(&name, sealed.source.as_bytes(), &problems, output)
     })?;
-    Ok(Wanted { plan, sealed: Some(sealed) })
+    Ok(Wanted { args, apply, plan, sealed: Some(sealed) })
 }
 
-/// Plans afresh, and stops where the plan is refused or stale.
-fn plan_on(
-    args: &Args,
-    apply: &Apply,
-    wanted: &Wanted,
-    host: &dyn ReadHost,
-    known: Option<&Inventory>,
-    output: &mut Output,
-) -> Result<(Planned, Inventory), Exit> {
-    let scope = scope_for(args, &wanted.plan);
-    let inventory = match known {
-        Some(known) => discover::take_again(host, &scope, known),
-        None => discover::take(host, &scope),
-    };
-    let signature: Signature = signature(host);
-    let planned = work_out(&wanted.plan, &inventory, &signature).map_err(|problems| {
-        let name = apply.plan.to_string_lossy();
-        show_problems(&name, wanted.plan.source.as_bytes(), &problems, output)
-    })?;
-    if let Some(sealed) = &wanted.sealed {
-        refuse_other_realm(sealed, inventory.realm, output)?;
-        let is_done = !planned.graph.changes_state() && planned.refusals.is_empty();
-        if !is_done {
-            let differences = sealed.differences(&planned.fingerprint(&wanted.plan));
-            if !differences.is_empty() {
-                let why = format!("the sealed plan is stale: {}", differences.join("; "));
-                let help = "nothing was written; make a new one with `lvmend plan -o`";
-                return Err(output.error(Exit::Stale, &why, Some(help)));
+impl Wanted<'_> {
+    /// How long others are waited for.
+    fn wait(&self) -> Duration {
+        Duration::from_secs(self.plan.document.policy.busy.wait.get())
+    }
+
+    /// Plans afresh, and stops where the plan is refused or stale. Whoever uses what must be free
+    /// is given time to go.
+    fn plan_on(
+        &self,
+        host: &dyn ReadHost,
+        mut known: Option<Inventory>,
+        output: &mut Output,
+    ) -> Result<(Planned, Inventory), Exit> {
+        let scope = scope_for(self.args, &self.plan);
+        let mut waits_since = None;
+        loop {
+            let inventory = match &known {
+                Some(known) => discover::take_again(host, &scope, known),
+                None => discover::take(host, &scope),
+            };
+            let planned = self.work_out(host, &inventory, output)?;
+            let Some(first) = planned.refusals.first() else {
+                self.refuse_unsealed(&planned, inventory.realm, output)?;
+                return Ok((planned, inventory));
+            };
+            let may_pass = planned.refusals.iter().all(Refusal::may_pass);
+            let begun: Instant = *waits_since.get_or_insert_with(|| {
+                if may_pass && !self.wait().is_zero() {
+                    let (wait, Refusal { object, why, .. }) = (self.wait().as_secs(), first);
+                    output.talk(&format!("waiting up to {wait} s: {object}: {why}"));
+                }
+                Instant::now()
+            });
+            if !may_pass || begun.elapsed() >= self.wait() {
+                // What is in use makes another graph: to call that stale would mislead.
+                if !may_pass {
+                    self.refuse_unsealed(&planned, inventory.realm, output)?;
+                }
+                let found = report::gather(&self.plan, &planned, &inventory);
+                output.either(&found, || report::text(&self.plan, &found));
+                return Err(Exit::Refused);
             }
+            thread::sleep(LOOK_EVERY);
+            known = Some(inventory);
         }
     }
-    if !planned.refusals.is_empty() {
-        let found = report::gather(&wanted.plan, &planned, &inventory);
-        output.either(&found, || report::text(&wanted.plan, &found));
-        return Err(Exit::Refused);
+
+    fn work_out(
+        &self,
+        host: &dyn ReadHost,
+        inventory: &Inventory,
+        output: &mut Output,
+    ) -> Result<Planned, Exit> {
+        let signature: Signature = signature(host);
+        work_out(&self.plan, inventory, &signature).map_err(|problems| {
+            let name = self.apply.plan.to_string_lossy();
+            show_problems(&name, self.plan.source.as_bytes(), &problems, output)
+        })
     }
-    Ok((planned, inventory))
+
+    /// What was sealed must be what would be done, unless it is done already.
+    fn refuse_unsealed(
+        &self,
+        planned: &Planned,
+        realm: Realm,
+        output: &mut Output,
+    ) -> Result<(), Exit> {
+        let Some(sealed) = &self.sealed else { return Ok(()) };
+        refuse_other_realm(sealed, realm, output)?;
+        if !planned.graph.changes_state() && planned.refusals.is_empty() {
+            return Ok(());
+        }
+        let differences = sealed.differences(&planned.fingerprint(&self.plan));
+        if differences.is_empty() {
+            return Ok(());
+        }
+        let why = format!("the sealed plan is stale: {}", differences.join("; "));
+        let help = "nothing was written; make a new one with `lvmend plan -o`";
+        Err(output.error(Exit::Stale, &why, Some(help)))
+    }
 }
 
 /// On a running machine: the journal must not lie on what the run cuts off.
@@ -181,28 +235,6 @@ fn refuse_other_realm(sealed: &SealedPlan, found: Realm, output: &mut Output) ->
     Err(output.error(Exit::Stale, why, Some(help)))
 }
 
-/// On a running machine: LVM's own locks must be to be had before anything begins.
-fn refuse_locked(
-    inventory: &Inventory,
-    planned: &Planned,
-    wait: Duration,
-    output: &mut Output,
-) -> Result<(), Exit> {
-    let Some(live) = inventory.live.as_deref() else { return Ok(()) };
-    if !planned.graph.changes_state() {
-        return Ok(());
-    }
-    let deadline = Instant::now() + wait;
-    match VgLocks::take(&live.lvm.locking_dir, &planned.vg_name, deadline) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let help = "nothing was written; who holds it shows `fuser -v` on that file. Wait for \
-                        it, or give it longer with `policy: {busy: {wait: …}}`";
-            Err(output.error(Exit::Locked, &error.to_string(), Some(help)))
-        }
-    }
-}
-
 /// What was shown must be what is done.
 fn refuse_stale(shown: &Fingerprint, now: &Fingerprint, output: &mut Output) -> Result<(), Exit> {
     if shown == now {
@@ -214,13 +246,12 @@ fn refuse_stale(shown: &Fingerprint, now: &Fingerprint, output: &mut Output) -> 
 
 /// Asks, on a terminal; elsewhere it takes `--yes`.
 fn confirm(
-    apply: &Apply,
-    wanted: &Wanted,
+    wanted: &Wanted<'_>,
     planned: &Planned,
     inventory: &Inventory,
     output: &mut Output,
 ) -> Result<(), Exit> {
-    if apply.yes {
+    if wanted.apply.yes {
         return Ok(());
     }
     let found = report::gather(&wanted.plan, planned, inventory);

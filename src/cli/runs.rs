@@ -9,7 +9,7 @@ use crate::cli::args::{Abandon, Args, Prune, RunName};
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
 use crate::cli::talker::Talker;
-use crate::cli::world::{open_images, scope_for, state, this_machine};
+use crate::cli::world::{open_images, refuse_locked, scope_for, state, this_machine};
 use crate::discover;
 use crate::execute::journal::{Journal, JournalError};
 use crate::execute::run_state::{Phase, RunState};
@@ -239,16 +239,14 @@ fn try_take_up(args: &Args, run: &str, output: &mut Output, way: Way) -> Result<
         .map_err(|error| output.error(Exit::Incomplete, &error.to_string(), None))?;
     let plan = plan::load(sealed.source.as_bytes())
         .map_err(|_| output.error(Exit::Incomplete, "its plan cannot be read any more", None))?;
+    let wait = Duration::from_secs(plan.document.policy.busy.wait.get());
     let mut host = match begun.started.realm {
         Realm::Images => open_images(&images_of(args, &begun, output)?, output)?,
-        Realm::Live => Box::new(this_machine(
-            begun.started.vg,
-            Duration::from_secs(plan.document.policy.busy.wait.get()),
-            output,
-        )?),
+        Realm::Live => Box::new(this_machine(begun.started.vg, wait, output)?),
     };
     let scope = scope_for(args, &plan);
     let world = discover::take(host.as_ref(), &scope);
+    refuse_locked(&world, &begun.started.vg_name, wait, output)?;
     let resumer = Resumer { program: PROGRAM.to_owned(), time: host.now() };
     let stop = stop_flag(output)?;
     let mut talker = Talker::new();

@@ -87,6 +87,7 @@ impl Listener for Talker {
             Event::StepFailed(why) => {
                 talk(&format!("     failed: {}", ForeignText::from(why)));
             }
+            Event::Waits(why) => talk(&format!("     waiting: {}", ForeignText::from(why))),
             Event::Progress(progress) => self.progress(progress),
             Event::RollbackBegins(why) => {
                 talk(&format!("going back: {}", ForeignText::from(why)));

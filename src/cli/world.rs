@@ -1,6 +1,6 @@
 //! Opening the world that the flags name.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::cli::PROGRAM;
 use crate::cli::args::Args;
@@ -8,6 +8,7 @@ use crate::cli::exit::Exit;
 use crate::cli::output::{Output, talk};
 use crate::discover::{self, Depth, Scope};
 use crate::host::image::{self, ImageFile};
+use crate::host::linux::lvm_lock::VgLocks;
 use crate::host::linux::run_lock::{RunLock, RunLockError};
 use crate::host::linux::{LinuxHost, LinuxWriter};
 use crate::host::state::{Missing, StateDirectory, Volatile};
@@ -93,6 +94,25 @@ pub fn this_machine(vg: VgUuid, wait: Duration, output: &mut Output) -> Result<L
         output.error(exit, &error.to_string(), None)
     })?;
     Ok(LinuxWriter::new(machine(output)?, lock, wait))
+}
+
+/// On a running machine: LVM's own locks must be to be had before anything begins.
+///
+/// # Errors
+/// The exit code, after saying why.
+pub fn refuse_locked(
+    inventory: &Inventory,
+    vg: &VgName,
+    wait: Duration,
+    output: &mut Output,
+) -> Result<(), Exit> {
+    let Some(live) = inventory.live.as_deref() else { return Ok(()) };
+    let deadline = Instant::now() + wait;
+    VgLocks::take(&live.lvm.locking_dir, vg, deadline).map(drop).map_err(|error| {
+        let help = "nothing was written; who holds it shows `fuser -v` on that file. Wait for it, \
+                    or give it longer with `policy: {busy: {wait: …}}`";
+        output.error(Exit::Locked, &error.to_string(), Some(help))
+    })
 }
 
 fn machine(output: &mut Output) -> Result<LinuxHost, Exit> {

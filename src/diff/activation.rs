@@ -186,7 +186,7 @@ impl Found<'_> {
         let is_left = |other: &Lv| !self.wants(other, Activation::Inactive);
         if let Some((other, how)) = keeping.find(|(other, _)| is_left(other)) {
             let why = format!("LV {}, which the plan leaves active, {how}", other.name);
-            return Err(refusal(RefusalCode::VolumeInUse, &lv.name, &why).with_help(format!(
+            return Err(refusal(RefusalCode::LeftActive, &lv.name, &why).with_help(format!(
                 "if it may go: `{}: {{activation: inactive}}` under `logical_volumes`",
                 other.name
             )));

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::diff::live::{in_the_way, refuse_users, users};
 use crate::diff::{Context, Diff, Refusal, RefusalCode};
 use crate::ids::{ForeignText, LvName, LvUuid, VgUuid};
-use crate::model::live::{Live, Mount};
+use crate::model::live::{Live, Mount, Opener, Use};
 use crate::model::vg::{Lv, Vg};
 
 /// A file system of an LV, and how it is mounted.
@@ -27,15 +27,27 @@ pub struct MountedLv {
 pub fn refuse_in_use(live: &Live, vg: &Vg, lv: &Lv, unmount: &[String]) -> Option<Refusal> {
     let uses = users(live, vg.uuid, lv.uuid);
     let refusal = refuse_users(format!("LV {}/{}", vg.name, lv.name), &in_the_way(&uses, unmount));
-    refusal.or_else(|| {
-        let mounts = mounts_of(live, vg.uuid, lv.uuid, unmount);
-        let why = mounts.into_iter().find_map(|mount| not_to_be_mounted_again(live, mount))?;
-        let object = format!("LV {}/{}", vg.name, lv.name);
-        Some(
-            Refusal::new(RefusalCode::VolumeInUse, object, why)
-                .with_help("unmount it yourself, and plan again after that"),
-        )
-    })
+    let mounts = mounts_of(live, vg.uuid, lv.uuid, unmount);
+    let object = format!("LV {}/{}", vg.name, lv.name);
+    refusal
+        .or_else(|| {
+            let why = mounts.iter().find_map(|mount| not_to_be_mounted_again(live, mount))?;
+            Some(
+                Refusal::new(RefusalCode::VolumeInUse, &object, why)
+                    .with_help("unmount it yourself, and plan again after that"),
+            )
+        })
+        .or_else(|| mounts.iter().find_map(|mount| refuse_file_users(live, mount, &object)))
+}
+
+/// Why a file system cannot be unmounted: the processes that use files on it.
+pub fn refuse_file_users(live: &Live, mount: &Mount, object: &str) -> Option<Refusal> {
+    let here = |user: &&Opener| user.device == mount.device;
+    let users: Vec<Use> = live.file_users.iter().filter(here).cloned().map(Use::Process).collect();
+    let refusal = refuse_users(object, &users)?;
+    let shown: Vec<String> = users.iter().map(ToString::to_string).collect();
+    let why = format!("files on it, at {}, are in use: {}", mount.at, shown.join("; "));
+    Some(Refusal { why, ..refusal })
 }
 
 /// Where the LV is mounted and the plan lets it be unmounted.
@@ -57,8 +69,18 @@ fn not_to_be_mounted_again(live: &Live, mount: &Mount) -> Option<String> {
     if here > 1 {
         return Some(format!("several file systems are mounted at {at}, one over the other"));
     }
-    mount.fs_type.raw().starts_with("fuse").then(|| {
-        format!("it is mounted at {at} by a program (type {}), not by the kernel", mount.fs_type)
+    if mount.fs_type.raw().starts_with("fuse") {
+        let fs_type = &mount.fs_type;
+        return Some(format!(
+            "it is mounted at {at} by a program (type {fs_type}), not by the kernel"
+        ));
+    }
+    // The kernel writes blanks and the like so.
+    mount.options.raw().contains('\\').then(|| {
+        format!(
+            "it is mounted at {at} with options that cannot be told from what is shown: {}",
+            mount.options
+        )
     })
 }
 

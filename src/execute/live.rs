@@ -1,6 +1,8 @@
 //! Steps on a running machine. LVM2 writes there, and so may anybody else: what a step did is told
 //! by looking, never by an exit code alone; what others did meanwhile stays.
 
+use std::time::Duration;
+
 use crate::execute::engine::Run;
 use crate::execute::journal::{Left, Record};
 use crate::execute::step::{Ended, perform_all};
@@ -10,12 +12,14 @@ use crate::ids::Digest;
 use crate::model::compare::differences;
 use crate::model::inventory::Inventory;
 use crate::model::live::{MappedDevice, Mount};
-use crate::operation::{Lowered, Operation, Probe, Risk};
+use crate::operation::{Lowered, Operation, Probe, Risk, Unfit};
 use crate::simulate::lower;
 use crate::simulate::standing::standing;
 
 /// How often a step is worked out anew because somebody else wrote the metadata in between.
 const TRIES: usize = 50;
+/// How often it is looked whether users are gone.
+const PAUSE: Duration = Duration::from_millis(500);
 
 const NO_EFFECT: &str =
     "the commands reported success, and not all they should bring about is seen";
@@ -45,7 +49,7 @@ pub(crate) fn step(run: &mut Run<'_, '_>, index: usize) -> Result<Ended, RunErro
         // Somebody else brought it about in the meantime.
         Ok(Lowered { acts: Vec::new(), predicted: run.world.clone() })
     } else {
-        lower(&operation, &run.world, &signature)
+        when_free(run, &|world| lower(&operation, world, &signature))
     };
     let mut lowered = match lowered {
         Ok(lowered) => lowered,
@@ -72,6 +76,27 @@ pub(crate) fn step(run: &mut Run<'_, '_>, index: usize) -> Result<Ended, RunErro
     }
     let why = format!("somebody else wrote the metadata {TRIES} times while it was tried");
     failed(run, index, Left::Nothing, why)
+}
+
+/// Works out what is to be done. Who uses what must be free is given time to go.
+fn when_free(
+    run: &mut Run<'_, '_>,
+    lower: &dyn Fn(&Inventory) -> Result<Lowered, Unfit>,
+) -> Result<Lowered, Unfit> {
+    let mut waited = Duration::ZERO;
+    loop {
+        let lowered = lower(&run.world);
+        let Err(Unfit { why, may_pass: true }) = &lowered else { return lowered };
+        if waited >= run.engine.host.patience() || (run.engine.stop)() {
+            return lowered;
+        }
+        if waited.is_zero() {
+            run.tell(Event::Waits(why.clone()));
+        }
+        run.engine.host.pause(PAUSE);
+        waited += PAUSE;
+        run.look_closely();
+    }
 }
 
 fn failed(run: &mut Run<'_, '_>, index: usize, left: Left, why: String) -> Result<Ended, RunError> {
@@ -187,7 +212,7 @@ pub(crate) fn undo(run: &mut Run<'_, '_>, index: usize) -> Result<(), String> {
     let mut last = NO_EFFECT.to_owned();
     for _ in 0..TRIES {
         run.look_closely();
-        let undo = operation.contract().lower_undo(&run.world, &signature);
+        let undo = when_free(run, &|world| operation.contract().lower_undo(world, &signature));
         let acts = undo.map_err(|unfit| unfit.why)?.acts;
         if acts.is_empty() {
             return Ok(());

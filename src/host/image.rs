@@ -6,6 +6,8 @@
 mod open;
 mod partitions;
 
+use std::time::Duration;
+
 use crate::host::copy::{self, ContentReader};
 use crate::host::image::partitions::Table;
 use crate::host::storage::{ReadOnlyFile, Storage, WritableStorage};
@@ -267,6 +269,13 @@ impl<S: WritableStorage> WriteHost for ImageHost<S> {
             }
         }
     }
+
+    fn patience(&self) -> Duration {
+        // Images are locked: nobody uses them.
+        Duration::ZERO
+    }
+
+    fn pause(&mut self, _: Duration) {}
 
     fn clean_up(&mut self, copy: &CopyFile) -> Result<(), HostError> {
         copy::clean_up(copy)

@@ -157,7 +157,7 @@ impl ReadHost for LinuxHost {
         let processes = Processes::scan();
         let mounts = mounts::mounts(&processes);
         let swaps = mounts::swaps();
-        let openers = processes.openers(&mounts.remote);
+        let opened = processes.opened(&mounts.remote);
         let nodes = blocks.iter().map(|block| block.node.clone()).collect();
         let steady = known.map_or_else(|| Steady::find(&self.lvm, &processes, &blocks), Steady::of);
         unknown.extend(steady.unknown);
@@ -170,7 +170,8 @@ impl ReadHost for LinuxHost {
             blocks: nodes,
             mounts: mounts.on_devices,
             swaps,
-            openers,
+            openers: opened.devices,
+            file_users: opened.files,
             kernel: steady.kernel,
             targets: steady.targets,
             thin_tools: steady.thin_tools,

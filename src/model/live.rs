@@ -32,6 +32,9 @@ pub struct Live {
     pub swaps: Vec<DevNumber>,
     /// Processes that have a block device open, sorted by device and process.
     pub openers: Vec<Opener>,
+    /// Processes that keep a mounted file system busy: with files open on it, their working
+    /// directory, root or program. Sorted by device and process.
+    pub file_users: Vec<Opener>,
     /// Release of the kernel, as `uname -r` prints it.
     pub kernel: ForeignText,
     /// Device-mapper targets that are loaded, with their versions.

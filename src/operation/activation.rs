@@ -77,7 +77,7 @@ pub fn deactivate(now: &Inventory, vg: VgUuid, lvs: &[ActiveLv]) -> Result<Lower
     for wanted in lvs.iter().filter(|lv| live.is_active(vg, lv.uuid)) {
         let lv = found(current, wanted)?;
         if let Some(refusal) = refuse_in_use(live, current, lv, &[]) {
-            return Err(Unfit::new(format!("{}: {}", refusal.object, refusal.why)));
+            return Err(Unfit::in_use(format!("{}: {}", refusal.object, refusal.why)));
         }
         going.push(lv);
     }

@@ -76,7 +76,7 @@ impl CopyLv {
             return Err(Unfit::new(format!("LV {name} is only {size} large by now")));
         }
         if let Some(refusal) = refuse_in_use(live, vg, lv, &[]) {
-            return Err(Unfit::new(format!("LV {name} is not written: {}", refusal.why)));
+            return Err(Unfit::in_use(format!("LV {name} is not written: {}", refusal.why)));
         }
         let top = live.top_of(self.vg, to.over).filter(|_| live.is_up(self.vg, to.over));
         let top = top.ok_or_else(|| Unfit::new(format!("LV {name} is not active")))?;

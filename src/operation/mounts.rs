@@ -1,6 +1,6 @@
 //! Mounting and unmounting file systems of LVs: plainly, in this mount namespace, never by force.
 
-use crate::diff::MountedLv;
+use crate::diff::{MountedLv, refuse_file_users};
 use crate::ids::{ForeignText, LvUuid, VgUuid};
 use crate::model::inventory::Inventory;
 use crate::model::live::{Live, Mount};
@@ -37,6 +37,11 @@ pub fn unmount(now: &Inventory, vg: VgUuid, mounts: &[MountedLv]) -> Result<Lowe
         if live.mounts.iter().filter(|mount| is_here(mount)).count() > 1 {
             let why = format!("several file systems are mounted at {}", mounted.at);
             return Err(Unfit::new(why));
+        }
+        let mut users = live.mounts.iter().filter(|mount| is_here(mount));
+        let lv = format!("LV {}", mounted.name);
+        if let Some(refusal) = users.find_map(|mount| refuse_file_users(live, mount, &lv)) {
+            return Err(Unfit::in_use(format!("{lv}: {}", refusal.why)));
         }
         next.mounts.retain(|mount| !is_here(mount));
         predict_closed(&mut next, vg, mounted.lv);

@@ -252,8 +252,8 @@ pub struct Policy {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Busy {
-    /// How long another run, and LVM's own locks, are waited for: `30s` (the default), `2m`,
-    /// `1h`.
+    /// How long others are waited for: whoever uses an LV that must be free, another run, LVM's
+    /// own locks. `30s` (the default), `2m`, `1h`.
     #[serde(
         deserialize_with = "crate::plan::schema_types::time",
         serialize_with = "crate::plan::schema_types::shown"

@@ -80,10 +80,32 @@ impl Links {
     }
 }
 
+/// Where a path leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leads {
+    /// To a block device.
+    ToDevice(DevNumber),
+    /// To anything else, on the file system of this device. File systems without a device, or with
+    /// several, have numbers of their own, of major 0.
+    ToFileOn(DevNumber),
+}
+
+/// Where a path leads, when it does.
+pub fn leads(path: &Path) -> Option<Leads> {
+    let found = fs::metadata(path).ok()?;
+    if found.file_type().is_block_device() {
+        number_of(found.rdev()).map(Leads::ToDevice)
+    } else {
+        number_of(found.dev()).map(Leads::ToFileOn)
+    }
+}
+
 /// The block device that a path leads to.
 pub fn leads_to(path: &Path) -> Option<DevNumber> {
-    let found = fs::metadata(path).ok()?;
-    if found.file_type().is_block_device() { number_of(found.rdev()) } else { None }
+    match leads(path)? {
+        Leads::ToDevice(device) => Some(device),
+        Leads::ToFileOn(_) => None,
+    }
 }
 
 fn directories_in(directory: &Path, without: &[&str]) -> Vec<PathBuf> {

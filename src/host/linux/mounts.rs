@@ -115,12 +115,29 @@ fn mount_line(line: &[u8]) -> Option<Line> {
     let (_id, _parent, number) = (word()?, word()?, word()?);
     let device = DevNumber::parse(std::str::from_utf8(number).ok()?)?;
     let (root, at) = (unescaped(word()?), unescaped(word()?));
-    let options = ForeignText::from_bytes(word()?);
+    let of_place = word()?;
     // Any number of optional fields, and a lone hyphen.
     while word()? != b"-" {}
     let fs_type = ForeignText::from_bytes(word()?);
     let source = unescaped(word()?);
+    let options = ForeignText::from_bytes(&options(of_place, word().unwrap_or_default()));
     Some(Line { device, root, at, options, fs_type, source })
+}
+
+/// What `mount -o` takes to mount it so again: the options of the place, and those of the file
+/// system itself. Read-only is what either says; `seclabel` is shown, and not taken.
+fn options(of_place: &[u8], of_file_system: &[u8]) -> Vec<u8> {
+    fn listed(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+        text.split(|byte| *byte == b',').filter(|option| !option.is_empty())
+    }
+    let is_read_only = [of_place, of_file_system].into_iter().flat_map(listed).any(|o| o == b"ro");
+    let mut all: Vec<&[u8]> = vec![if is_read_only { b"ro" } else { b"rw" }];
+    for option in listed(of_place).chain(listed(of_file_system)) {
+        if !matches!(option, b"rw" | b"ro" | b"seclabel") && !all.contains(&option) {
+            all.push(option);
+        }
+    }
+    all.join(&b',')
 }
 
 /// Undoes the kernel's `\040` for blank, tab, newline and backslash.
@@ -191,6 +208,22 @@ mod tests {
         check("22 27 0:21 / /proc rw - proc proc rw", ["0:21", "/proc", "proc", "proc"]);
         // A source may be empty: then two blanks follow each other.
         check("22 27 0:21 / /x rw - tmpfs  rw", ["0:21", "/x", "tmpfs", ""]);
+    }
+
+    #[test]
+    fn options_to_mount_with_again() {
+        for (of_place, of_file_system, given) in [
+            ("rw,relatime", "rw", "rw,relatime"),
+            ("rw,noatime", "rw,seclabel,errors=remount-ro", "rw,noatime,errors=remount-ro"),
+            ("rw", "ro,norecovery,nouuid", "ro,norecovery,nouuid"),
+            ("ro,nodev", "rw,nodev", "ro,nodev"),
+            ("", "", "rw"),
+        ] {
+            let found = options(of_place.as_bytes(), of_file_system.as_bytes());
+            assert_eq!(String::from_utf8(found).unwrap(), given);
+        }
+        let line = "1 2 8:0 / /a rw,nosuid - ext4 /dev/a rw,discard";
+        assert_eq!(mount_line(line.as_bytes()).unwrap().options.raw(), "rw,nosuid,discard");
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Processes: which have block devices open, and which act on volumes by themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use crate::host::linux::links::leads_to;
+use crate::host::linux::links::{Leads, leads};
 use crate::ids::ForeignText;
-use crate::model::live::Opener;
+use crate::model::live::{DevNumber, Opener};
 
 /// Services that create, activate, extend, remove or take volumes on their own. The kernel keeps
 /// 15 bytes of a name.
@@ -31,6 +31,15 @@ const SERVICES: [&str; 18] = [
     "xapi",
 ];
 
+/// What processes have open, sorted by device and process.
+#[derive(Debug, Default)]
+pub struct Opened {
+    /// Block devices.
+    pub devices: Vec<Opener>,
+    /// Files, by the device of their file system.
+    pub files: Vec<Opener>,
+}
+
 /// The processes that were there at one moment, kernel threads included.
 #[derive(Debug)]
 pub struct Processes {
@@ -53,36 +62,24 @@ impl Processes {
         self.pids.iter().copied()
     }
 
-    /// Those that have block devices open, sorted by device and process. What lies in one of the
-    /// `remote` directories is not asked for: that could wait for another machine.
-    pub fn openers(&self, remote: &[String]) -> Vec<Opener> {
+    /// What they have open. What lies in one of the `remote` directories is not asked for: that
+    /// could wait for another machine.
+    pub fn opened(&self, remote: &[String]) -> Opened {
         let users = users(&fs::read("/etc/passwd").unwrap_or_default());
-        let mut openers = Vec::new();
+        let mut opened = Opened::default();
         for pid in self.pids() {
-            let directory = format!("/proc/{pid}/fd");
-            // It may have ended, and kernel threads have none.
-            let Ok(open) = fs::read_dir(&directory) else { continue };
-            let mut devices = Vec::new();
-            for path in open.flatten().map(|entry| entry.path()) {
-                if fs::read_link(&path).is_ok_and(|target| may_be_device(&target, remote)) {
-                    devices.extend(leads_to(&path));
-                }
-            }
-            devices.sort_unstable();
-            devices.dedup();
-            if devices.is_empty() {
+            let (devices, files) = opened_by(pid, remote);
+            if devices.is_empty() && files.is_empty() {
                 continue;
             }
             let (name, owner) = (name_of(pid), owner_of(pid, &users));
-            openers.extend(devices.into_iter().map(|device| Opener {
-                device,
-                pid,
-                name: name.clone(),
-                owner: owner.clone(),
-            }));
+            let used_by = |device| Opener { device, pid, name: name.clone(), owner: owner.clone() };
+            opened.devices.extend(devices.into_iter().map(used_by));
+            opened.files.extend(files.into_iter().map(used_by));
         }
-        openers.sort();
-        openers
+        opened.devices.sort();
+        opened.files.sort();
+        opened
     }
 
     /// The services among them that are known to act on volumes, sorted.
@@ -95,8 +92,29 @@ impl Processes {
     }
 }
 
+/// The block devices a process has open, and those under the files that it has open, works in or
+/// runs.
+fn opened_by(pid: u32, remote: &[String]) -> (BTreeSet<DevNumber>, BTreeSet<DevNumber>) {
+    let (mut devices, mut files) = (BTreeSet::new(), BTreeSet::new());
+    let process = format!("/proc/{pid}");
+    // It may have ended, and kernel threads have none.
+    let open = fs::read_dir(format!("{process}/fd")).into_iter().flatten().flatten();
+    let others = ["cwd", "root", "exe"].map(|name| Path::new(&process).join(name));
+    for path in open.map(|entry| entry.path()).chain(others) {
+        if !fs::read_link(&path).is_ok_and(|target| may_be_file(&target, remote)) {
+            continue;
+        }
+        match leads(&path) {
+            Some(Leads::ToDevice(device)) => drop(devices.insert(device)),
+            Some(Leads::ToFileOn(device)) if device.major != 0 => drop(files.insert(device)),
+            Some(Leads::ToFileOn(_)) | None => {}
+        }
+    }
+    (devices, files)
+}
+
 /// Sockets, pipes and the like have no path.
-fn may_be_device(target: &Path, remote: &[String]) -> bool {
+fn may_be_file(target: &Path, remote: &[String]) -> bool {
     target.is_absolute() && !remote.iter().any(|directory| target.starts_with(directory))
 }
 
@@ -162,7 +180,7 @@ mod tests {
             ("/mnt/nfs/a/file", false),
             ("/mnt/nfs2/file", true),
         ] {
-            assert_eq!(may_be_device(Path::new(target), &remote), may, "{target}");
+            assert_eq!(may_be_file(Path::new(target), &remote), may, "{target}");
         }
     }
 }

@@ -29,7 +29,7 @@ use crate::units::Bytes;
 pub struct LinuxWriter {
     host: LinuxHost,
     lock: RunLock,
-    /// How long LVM's locks are waited for.
+    /// How long LVM's locks, and users of LVs, are waited for.
     wait: Duration,
 }
 
@@ -178,5 +178,13 @@ impl WriteHost for LinuxWriter {
 
     fn clean_up(&mut self, copy: &CopyFile) -> Result<(), HostError> {
         copy::clean_up(copy)
+    }
+
+    fn patience(&self) -> Duration {
+        self.wait
+    }
+
+    fn pause(&mut self, time: Duration) {
+        std::thread::sleep(time);
     }
 }

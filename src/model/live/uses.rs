@@ -16,7 +16,7 @@ pub struct Mount {
     pub root: ForeignText,
     /// Its type.
     pub fs_type: ForeignText,
-    /// Mount options, without those of the superblock.
+    /// Mount options, those of the file system included, as `mount -o` takes them.
     pub options: ForeignText,
     /// The source as the kernel shows it.
     pub source: ForeignText,
@@ -26,10 +26,10 @@ pub struct Mount {
     pub seen_by: Option<u32>,
 }
 
-/// A process that has a block device open.
+/// A process that has a block device open, or files on its file system.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Opener {
-    /// The device.
+    /// The device; for files that which `st_dev` tells.
     pub device: DevNumber,
     /// The process.
     pub pid: u32,

@@ -45,6 +45,7 @@ pub fn quiet() -> Live {
         mounts: Vec::new(),
         swaps: Vec::new(),
         openers: Vec::new(),
+        file_users: Vec::new(),
         kernel: "6.1.0".into(),
         targets: BTreeMap::new(),
         thin_tools: None,

@@ -8,7 +8,8 @@ use crate::lab::{Disk, fill, lvm_conf, sha256};
 /// Something that is broken and mended again and again.
 pub struct Case {
     pub name: &'static str,
-    /// What the plan asks for.
+    /// What the plan asks for, of the VG and besides.
+    of_vg: &'static str,
     asks: &'static str,
     /// How many records the journal of an undisturbed run has.
     pub records: usize,
@@ -21,16 +22,18 @@ pub struct Case {
 /// A removed LV is put back and activated.
 pub const LOST_LV: Case = Case {
     name: "lost-lv",
+    of_vg: "",
     asks: "logical_volumes: {precious: {state: present, activation: active}}",
     records: 8,
     break_it: remove_lv,
     can_go_back: true,
 };
 
-/// Metadata areas are damaged, one so that LVM2 mends it, one so that it does not.
+/// Both metadata areas are damaged, one so that LVM2 mends it, one so that it does not.
 const BAD_AREAS: Case = Case {
     name: "bad-areas",
-    asks: "physical_volumes: {\"*\": {state: attached}}",
+    of_vg: ", metadata: {state: sound}",
+    asks: "",
     records: 6,
     break_it: damage_areas,
     can_go_back: false,
@@ -39,6 +42,7 @@ const BAD_AREAS: Case = Case {
 /// A disk came back.
 const RETURNED: Case = Case {
     name: "returned",
+    of_vg: "",
     asks: "physical_volumes: {\"*\": {state: attached}}",
     records: 6,
     break_it: pull_and_plug,
@@ -48,6 +52,7 @@ const RETURNED: Case = Case {
 /// A label was wiped.
 const LABEL: Case = Case {
     name: "label",
+    of_vg: "",
     asks: "physical_volumes: {\"*\": {state: attached}}",
     records: 6,
     break_it: wipe_label,
@@ -106,7 +111,8 @@ pub fn kill_at(case: &Case, disks: &[Disk; 2], record: usize, way: &str) {
     // Texts of VGs that had this name before may still stand in the rings.
     let uuid = lvm("lvs --noheadings -o vg_uuid vg/precious").answer().to_owned();
     (case.break_it)(disks);
-    let asks = format!("volume_group: {{name: vg, uuid: {uuid}}}\n{}", case.asks);
+    let Case { of_vg, asks, .. } = case;
+    let asks = format!("volume_group: {{name: vg, uuid: {uuid}{of_vg}}}\n{asks}");
     let plan = plan(case.name, &asks);
     let mut run = start(STATE, &format!("apply --yes {plan}"));
     let name = run.wait_for_record(record);

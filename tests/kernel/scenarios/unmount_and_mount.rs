@@ -6,7 +6,7 @@ use crate::scenario::Scenario;
 pub const SCENARIO: Scenario = Scenario::shared("unmount_and_mount", story);
 
 /// What must be mounted again as it was.
-const MOUNT: &str = "rw,nosuid,noatime";
+const MOUNT: &str = "rw,nosuid,noatime,errors=remount-ro";
 
 fn story() {
     let [a, b] = disks(64);
@@ -19,9 +19,11 @@ fn story() {
     let before = mounted(&at);
 
     let asks = "volume_group: {name: vg}\nlogical_volumes: {files: {activation: inactive}}";
-    let other = plan("other", &format!("{asks}\npolicy: {{busy: {{unmount: [/run/other]}}}}"));
+    let other =
+        plan("other", &format!("{asks}\npolicy: {{busy: {{unmount: [/run/other], wait: 0s}}}}"));
     lvmend(&format!("apply --yes {other}")).exits(3).says(&format!("mounted at {at}"));
     assert_eq!(mounted(&at), before);
+    used_by_a_process(&at, asks, &before);
 
     let busy = format!("policy: {{busy: {{unmount: [{at}], wait: 1s}}}}");
     let down = plan("down", &format!("{asks}\n{busy}"));
@@ -43,11 +45,29 @@ fn opened_by_a_process() {
     lvm("lvcreate -n open -L 4M vg");
     let pid = sh("setsid sleep 100 </dev/vg/open >/dev/null 2>&1 & echo $!");
     let pid = pid.answer();
-    let close =
-        plan("close", "volume_group: {name: vg}\nlogical_volumes: {open: {activation: inactive}}");
-    lvmend(&format!("apply --yes {close}")).exits(3).says(&format!("sleep (pid {pid}, root)"));
-    sh(&format!("dmsetup info vg-open && kill {pid}"));
-    lvmend(&format!("apply --yes {close}")).exits(0).says("done and verified");
+    let close = |wait: &str| {
+        let asks = "volume_group: {name: vg}\nlogical_volumes: {open: {activation: inactive}}";
+        plan("close", &format!("{asks}\npolicy: {{busy: {{wait: {wait}}}}}"))
+    };
+    let waits = "waiting up to 2 s: LV vg/open: it is in use: sleep";
+    let refused = lvmend(&format!("apply --yes {}", close("2s"))).exits(3).says(waits);
+    refused.says(&format!("sleep (pid {pid}, root)"));
+    sh("dmsetup info vg-open");
+    // It goes while it is waited for.
+    sh(&format!("setsid sh -c 'sleep 3; kill {pid}' >/dev/null 2>&1 &"));
+    let done = lvmend(&format!("apply --yes {}", close("1m"))).exits(0);
+    done.says("waiting up to 60 s").says("done and verified");
+}
+
+/// Who has files open on a file system keeps it from being unmounted, and is named.
+fn used_by_a_process(at: &str, asks: &str, before: &str) {
+    let pid = sh(&format!("cd {at} && setsid sleep 100 >/dev/null 2>&1 & echo $!"));
+    let pid = pid.answer();
+    let busy = format!("policy: {{busy: {{unmount: [{at}], wait: 1s}}}}");
+    let refused = lvmend(&format!("apply --yes {}", plan("used", &format!("{asks}\n{busy}"))));
+    refused.exits(3).says(&format!("files on it, at {at}, are in use: bash (pid {pid}, root)"));
+    assert_eq!(mounted(at), before);
+    sh(&format!("pkill -P {pid}; sleep 0.2"));
 }
 
 /// What is overwritten is free for as long as that takes, and mounted as before then.
