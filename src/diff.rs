@@ -360,7 +360,7 @@ pub fn diff(goals: &Goals, inventory: &Inventory) -> Diff {
     let has_work = !diff.changes.is_empty() || !goals.tasks.is_empty() || !goals.checks.is_empty();
     if has_work {
         pvs::refuse_disputed(&context, &base, &mut diff);
-        live::check(&context, &base, &mut diff);
     }
+    live::check(&context, &base, has_work, &mut diff);
     diff
 }

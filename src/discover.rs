@@ -83,7 +83,8 @@ fn take_knowing(host: &dyn ReadHost, scope: &Scope, known: Option<&Inventory>) -
     let mut store = TextStore::knowing(known);
     let mut devices: Vec<Device> =
         host.devices().into_iter().map(|info| look_at(host, info, &mut store)).collect();
-    let live = host.live(known.and_then(|known| known.live.as_deref())).map(Arc::new);
+    // Again, for what changed meanwhile; how LVM2 is set up did not.
+    let live = host.live(live.as_deref()).map(Arc::new);
     if let Some(live) = &live {
         set_aside::set_aside(&mut devices, live);
     }

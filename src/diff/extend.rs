@@ -102,7 +102,7 @@ fn check<'a>(
     if let Some(left) = left_out.next() {
         let why = format!("LVM does not look at it: {}", left.why);
         return Err(refuse(RefusalCode::DeviceAbsent, &why).with_help(format!(
-            "where LVM keeps a devices file: `lvmdevices --adddev {shown}`; else let `devices/filter` \
+            "where LVM keeps a devices file: `lvm lvmdevices --adddev {shown}`; else let `devices/filter` \
              accept it. Plan again after that"
         )));
     }

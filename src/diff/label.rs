@@ -45,10 +45,10 @@ fn left_vg(context: &Context<'_>, pv: PvUuid) -> Refusal {
     };
     let why = format!("the VG's metadata does not have this PV any more{there}");
     Refusal::new(RefusalCode::PvNotInVg, object(pv), why).with_help(context.advice(
-        "do not run any LVM command that writes this VG: it would wipe the PV. Save the device \
+        "do not run `vgck --updatemetadata`, which LVM advises now: it wipes the PV. Save the device \
          first; `lvmend history diff` shows what was dropped with it",
-        "do not run any LVM command that writes this VG: it would wipe the PV. Hide the device from \
-         LVM first (`lvmdevices --deldev`, or `devices/global_filter`) and save it, or its first and \
+        "do not run `vgck --updatemetadata`, which LVM advises now: it wipes the PV. Hide the device from \
+         LVM first (`lvm lvmdevices --deldev`, or `devices/global_filter`) and save it, or its first and \
          last MiB at least. `lvmend history diff` shows what was dropped with it",
     ))
 }

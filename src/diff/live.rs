@@ -24,11 +24,13 @@ pub use users::{in_the_way, refuse_users, users};
 
 pub(super) use left_out::help_with_duplicates;
 
-/// Checks a plan that has work to do; on images there is nothing to check.
-pub(super) fn check(context: &Context<'_>, base: &Base, diff: &mut Diff) {
+/// Checks a plan. On images there is nothing to check, and where there is no work to do only that
+/// LVM looks at the PVs that are to be attached.
+pub(super) fn check(context: &Context<'_>, base: &Base, has_work: bool, diff: &mut Diff) {
     let live = match (context.inventory.realm, context.inventory.live.as_deref()) {
         (Realm::Images, _) => return,
         (Realm::Live, Some(live)) => live,
+        (Realm::Live, None) if !has_work => return,
         (Realm::Live, None) => {
             let why = "BUG: what the kernel and LVM2 say of it was not looked at";
             diff.refusals.push(Refusal::new(RefusalCode::Unfit, "this machine", why));
@@ -37,6 +39,10 @@ pub(super) fn check(context: &Context<'_>, base: &Base, diff: &mut Diff) {
     };
     let subject =
         Subject { context, base, live, writes: diff.changes.iter().any(Change::writes_metadata) };
+    if !has_work {
+        left_out::check_attached(&subject, diff);
+        return;
+    }
     lvm::check(&subject, diff);
     ownership::check(&subject, diff);
     left_out::check(&subject, diff);

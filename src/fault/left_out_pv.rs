@@ -65,7 +65,7 @@ fn fault(kind: &Kind, vg: &Vg, pv: &Pv, device: &Device, out: &LeftOut) -> Fault
 fn advice(device: &Device, out: &LeftOut) -> String {
     let why = out.why.raw();
     if why.contains("devices file") {
-        format!("`lvmdevices --adddev {}`, if LVM is to use it", device.name)
+        format!("`lvm lvmdevices --adddev {}`, if LVM is to use it", device.name)
     } else if why.contains("filter config") {
         "see `filter` and `global_filter` in `lvm.conf`: `lvmconfig --type full devices/filter \
          devices/global_filter`"

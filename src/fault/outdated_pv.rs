@@ -6,8 +6,9 @@ use crate::model::inventory::Inventory;
 const KIND: Kind = Kind {
     kind: FaultKind::OutdatedPv,
     severity: Severity::Warning,
-    matters: "the VG dropped it while it was away; the next LVM command that writes the VG wipes \
-              its label and metadata, which may be the last that knows of the LVs dropped with it",
+    matters: "the VG dropped it while it was away; `vgck --updatemetadata`, which LVM advises now, \
+              wipes its label and metadata, which may be the last that knows of the LVs dropped \
+              with it",
     plan: None,
 };
 
@@ -30,7 +31,7 @@ pub(super) fn find(inventory: &Inventory) -> Vec<Fault> {
         );
         faults.push(
             KIND.fault(format!("PV {}", pv.uuid), found).of_vg(vg.uuid).on(&device.name).advise(
-                "do not write the VG; save the first and last MiB of the device, then see \
+                "do not run `vgck --updatemetadata`; save the first and last MiB of the device, then see \
                      `lvmend history diff` for what was dropped",
             ),
         );

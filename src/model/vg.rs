@@ -155,7 +155,7 @@ impl Lv {
 
     /// Whether it may be written.
     pub fn is_writable(&self) -> bool {
-        self.status.has(LvStatus::Write) || self.flags.has(LvFlag::WriteLocked)
+        self.status.has(LvStatus::Write)
     }
 }
 
@@ -187,6 +187,14 @@ impl Vg {
 
     /// Whether it may be written: neither read-only nor handed away.
     pub fn is_writable(&self) -> bool {
-        self.status.has(VgStatus::Write) || self.flags.has(VgFlag::WriteLocked)
+        self.status.has(VgStatus::Write)
+    }
+
+    /// Whether its texts say WRITE_LOCKED where others say WRITE.
+    ///
+    /// # Source
+    /// LVM2 `lib/format_text/export.c`, `vg_flag_write_locked`.
+    pub fn hides_write(&self) -> bool {
+        self.system_id.as_ref().is_some_and(|id| !id.is_empty()) || self.lock_type.is_some()
     }
 }

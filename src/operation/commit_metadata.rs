@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::diff::{BaseVersion, UnsoundArea};
 use crate::ids::{DeviceName, Digest, PvUuid, VgName, VgUuid};
-use crate::model::choice::Standing;
+use crate::model::choice::{Copy, Standing};
 use crate::model::compare::differences;
 use crate::model::device::{AreaHeader, HeaderDamage, MetadataArea, SlotText};
 use crate::model::inventory::{Inventory, Realm, VgOnDisk};
@@ -246,8 +246,17 @@ impl Contract for CommitMetadata {
             Realm::Images => Probe::Neither,
             Realm::Live => Probe::Before,
         };
-        match now.vgs.get(&self.vg).map(|on_disk| &on_disk.standing) {
-            Some(Standing::Clear { outvoted, content, .. }) if outvoted.is_empty() => {
+        let on_disk = now.vgs.get(&self.vg);
+        let is_behind = |copy: &Copy| {
+            // A PV that left the VG, or is flagged MISSING, stays behind.
+            let pv = now.device(&copy.device).and_then(|device| device.pv());
+            let current = on_disk.and_then(|on_disk| on_disk.current.as_ref());
+            pv.is_some_and(|on| {
+                current.is_some_and(|vg| vg.pv(on.uuid).is_some_and(|pv| !pv.is_missing()))
+            })
+        };
+        match on_disk.map(|on_disk| &on_disk.standing) {
+            Some(Standing::Clear { outvoted, content, .. }) if !outvoted.iter().any(is_behind) => {
                 let all = self.areas.iter().all(|named| holds(now, named, *content));
                 if all { Probe::After } else { not_done }
             }

@@ -66,10 +66,10 @@ pub fn remove_lv(vg: &mut Section<'_>, lv: &LvName) -> Result<(), EditError> {
     Ok(())
 }
 
-/// Takes a word out of a list, when both are there.
-fn remove_word(section: &mut Section<'_>, key: &'static str, word: &[u8]) {
+/// Takes a word out of a list, when both are there; tells whether they were.
+pub fn remove_word(section: &mut Section<'_>, key: &'static str, word: &[u8]) -> bool {
     let Some(value) = section.value(key) else {
-        return;
+        return false;
     };
     let kept: Vec<Value<'static>> = value
         .items()
@@ -78,9 +78,11 @@ fn remove_word(section: &mut Section<'_>, key: &'static str, word: &[u8]) {
         .filter(|text| *text != word)
         .map(|text| Value::Text(Cow::Owned(text.to_vec())))
         .collect();
-    if kept.len() != value.items().len() {
+    let was_there = kept.len() != value.items().len();
+    if was_there {
         section.set_value(key, Value::List(kept), "id");
     }
+    was_there
 }
 
 /// Puts a word into a list, once.

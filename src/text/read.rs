@@ -83,12 +83,19 @@ pub fn read_vg(name: &[u8], section: &Section<'_>) -> Result<Vg, ReadVgError> {
     let lvs = lv::read_lvs(&fields, &pvs)?;
     let by_name = index_by_name(&fields, &lvs)?;
     check_references(&fields, &lvs, &by_name)?;
+    let (mut status, mut flags) =
+        (fields.status_words::<VgStatus>()?, fields.flag_words::<VgFlag>());
+    // The same for LVM, which hides WRITE so from versions that know no system IDs.
+    if flags.has(VgFlag::WriteLocked) {
+        flags.remove(VgFlag::WriteLocked);
+        status.insert(VgStatus::Write);
+    }
     Ok(Vg {
         uuid: VgUuid(fields.uuid("id")?),
         name: vg_name,
         seqno: fields.small_number("seqno")?,
-        status: fields.status_words::<VgStatus>()?,
-        flags: fields.flag_words::<VgFlag>(),
+        status,
+        flags,
         tags: fields.texts("tags"),
         system_id: fields.text("system_id"),
         lock_type: fields.text("lock_type").filter(|t| t.raw() != "none"),

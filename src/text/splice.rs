@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::ids::{LvName, PvSection, PvUuid};
 use crate::model::vg::{Lv, Vg};
-use crate::text::edit::{EditError, add_word};
+use crate::text::edit::{EditError, add_word, remove_word};
 use crate::text::tree::{Body, Entry, Section, Value};
 
 /// The names of an LV and its parts in the old text, and what each is called in the new one.
@@ -66,6 +66,7 @@ pub fn graft(
         }
         let mut section = section.clone().into_owned();
         renaming.apply(&mut section)?;
+        write_as_in(&mut section, into_vg);
         if activation == Activation::Skip && from_vg.lv(old).is_some_and(Lv::has_visible) {
             add_word(&mut section, "flags", "ACTIVATION_SKIP");
         }
@@ -80,6 +81,15 @@ pub fn graft(
     let section = into.section_mut(LVS).ok_or(EditError::NoSection("logical_volumes"))?;
     section.entries.extend(carried);
     Ok(())
+}
+
+/// Whether an LV may be written is said in one of two ways, by what else the text says of the VG.
+fn write_as_in(lv: &mut Section<'_>, into: &Vg) {
+    let (open, hidden) = (("status", "WRITE"), ("flags", "WRITE_LOCKED"));
+    let ((from, old), (to, new)) = if into.hides_write() { (open, hidden) } else { (hidden, open) };
+    if remove_word(lv, from, old.as_bytes()) {
+        add_word(lv, to, new);
+    }
 }
 
 const LVS: &[u8] = b"logical_volumes";
@@ -154,6 +164,45 @@ impl Renaming<'_> {
                 }
             }
             Value::Integer(_) | Value::Float(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::text::parser::parse;
+    use crate::text::read::read_vg;
+
+    use super::*;
+
+    const PLAIN: &str = "id = \"8fTn9p-6H5Y-wj6P-cWkC-i2Fp-W1fD-G1bBvv\"\nseqno = 1\n\
+        extent_size = 8192\nstatus = [\"READ\", \"WRITE\"]\nflags = []\n\
+        physical_volumes {\n}\n";
+
+    #[test]
+    fn write_is_said_as_the_vg_says_it() {
+        let vg = |more: &str| {
+            let text = format!("{PLAIN}{more}");
+            let section = parse(text.as_bytes()).unwrap();
+            read_vg(b"vg", &section).unwrap()
+        };
+        let owned = "system_id = \"a\"\n";
+        for (before, more, after) in [
+            ("status=[\"READ\",\"WRITE\"]\nflags=[]\n", "", ("READ WRITE", "")),
+            ("status=[\"READ\",\"WRITE\"]\nflags=[]\n", owned, ("READ", "WRITE_LOCKED")),
+            ("status=[\"READ\"]\nflags=[\"WRITE_LOCKED\"]\n", "", ("READ WRITE", "")),
+            ("status=[\"READ\"]\nflags=[\"WRITE_LOCKED\"]\n", owned, ("READ", "WRITE_LOCKED")),
+            ("status=[\"READ\"]\nflags=[]\n", owned, ("READ", "")),
+        ] {
+            let mut lv = parse(before.as_bytes()).unwrap();
+            write_as_in(&mut lv, &vg(more));
+            let words = |key: &str| {
+                let items = lv.value(key).unwrap().items().iter().filter_map(Value::as_text);
+                let words: Vec<&str> = items.map(|w| std::str::from_utf8(w).unwrap()).collect();
+                words.join(" ")
+            };
+            let found = (words("status"), words("flags"));
+            assert_eq!((found.0.as_str(), found.1.as_str()), after, "{before} {more}");
         }
     }
 }

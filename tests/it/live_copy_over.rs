@@ -1,7 +1,7 @@
 //! Contents copied over another LV of a running machine.
 
 use lvmend::diff::RefusalCode;
-use lvmend::model::flags::{LvFlag, LvStatus};
+use lvmend::model::flags::LvStatus;
 use lvmend::model::inventory::Inventory;
 use lvmend::operation::{CopyLv, CopyTo, Operation};
 
@@ -113,7 +113,6 @@ fn what_must_not_be_overwritten_is_refused() {
     edit_vg(&mut fixed, |vg| {
         let lv = vg.lvs.iter_mut().find(|lv| lv.name.as_str() == "spread").unwrap();
         lv.status.remove(LvStatus::Write);
-        lv.flags.remove(LvFlag::WriteLocked);
     });
     refused(&fixed, "simple", "spread");
     all += &told(&World::of("plain").plan(&plan(&copying("simple", "spread"))));

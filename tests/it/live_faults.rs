@@ -237,7 +237,7 @@ fn a_pv_that_lvm_does_not_look_at() {
     let fault = only(&leave_out(&[1]));
     assert_eq!((fault.kind, fault.severity), (FaultKind::LeftOutPv, Severity::Critical));
     assert!(fault.found.contains("device is not in devices file"), "{}", fault.found);
-    assert!(fault.advice.contains("`lvmdevices --adddev"), "{}", fault.advice);
+    assert!(fault.advice.contains("`lvm lvmdevices --adddev"), "{}", fault.advice);
     // All of them: the disks of a virtual machine, most likely.
     let faults = fault::find(&leave_out(&[0, 1]));
     let found: Vec<(FaultKind, Severity)> = faults.iter().map(|f| (f.kind, f.severity)).collect();

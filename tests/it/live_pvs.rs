@@ -9,7 +9,6 @@ use lvmend::host::image::ImageHost;
 use lvmend::host::{DeviceInfo, HostError, Machine, ReadHost, TargetState};
 use lvmend::ids::{DeviceName, PvUuid};
 use lvmend::model::device::SlotText;
-use lvmend::model::flags::VgStatus;
 use lvmend::model::inventory::{Inventory, Realm};
 use lvmend::model::live::{Live, LvmVersion};
 use lvmend::operation::Operation;
@@ -17,8 +16,8 @@ use lvmend::units::Bytes;
 
 use crate::support::fixture::Fixture;
 use crate::support::machine::{
-    ATTACH, CHECK, RECOVER, SOUND, codes, disk_number, dm, edit, edit_vg, left_out, machine,
-    mapped_lv, mount, node, planned, quiet, refused, refused_recovery, snapshot, told, vg,
+    ATTACH, CHECK, RECOVER, SOUND, codes, disk_number, dm, edit, left_out, machine, mapped_lv,
+    mount, node, planned, quiet, refused, refused_recovery, snapshot, told, vg,
 };
 use crate::support::world::{World, scope};
 
@@ -204,16 +203,6 @@ fn a_copy_that_is_hidden_is_set_aside() {
 fn saves(inventory: &Inventory, pv: PvUuid) -> bool {
     let is_it = |operation: &Operation| matches!(operation, Operation::SaveEvidence(saved) if saved.pvs.contains(&pv));
     planned(inventory, SOUND).graph.operations.iter().any(is_it)
-}
-
-#[test]
-fn commands_that_are_advised_do_not_wipe_it_either() {
-    let check = CHECK.replace("before", "on-a");
-    let mut inventory = machine("outdated-pv");
-    edit_vg(&mut inventory, |vg| vg.status.insert(VgStatus::Exported));
-    snapshot("outdated-exported", &told(&planned(&inventory, &check)));
-    edit(&mut inventory, |live| live.lvm.left_out = vec![left_out("/dev/sdb", "hidden")]);
-    assert!(!told(&planned(&inventory, &check)).contains("wipe"));
 }
 
 #[test]

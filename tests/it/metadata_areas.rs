@@ -108,6 +108,20 @@ fn one_of_two_areas_of_each_pv_may_be_lost() {
 }
 
 #[test]
+fn a_pv_that_left_the_vg_stays_behind() {
+    let mut world = damaged("outdated-pv", |name, content| {
+        if name == "a" {
+            content[AREA..AREA + 512].fill(0);
+        }
+    });
+    let found = kinds(&world);
+    assert!(found.contains(&FaultKind::DamagedArea), "{found:?}");
+    world.must_apply(&plan(SOUND));
+    assert_eq!(kinds(&world), [FaultKind::OutdatedPv]);
+    assert!(world.plan(&plan(SOUND)).graph.is_empty());
+}
+
+#[test]
 fn an_empty_pointer_and_an_outvoted_copy_are_brought_up_to_date() {
     let world = damaged("plain", |name, content| {
         if name == "b" {

@@ -134,7 +134,7 @@ fn a_pv_the_vg_dropped_is_refused_with_a_warning() {
     let planned = world.plan(&wanted);
     assert_eq!(planned.refusals.len(), 1, "{:#?}", planned.refusals);
     assert_eq!(planned.refusals[0].code, RefusalCode::PvNotInVg);
-    assert!(planned.refusals[0].help.as_ref().unwrap().contains("would wipe the PV"));
+    assert!(planned.refusals[0].help.as_ref().unwrap().contains("`vgck --updatemetadata`"));
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub use self::content::{FileSystem, fill, sha256};
 pub use self::device_mapper::DeviceMapper;
 pub use self::disk::{Disk, disks, ubd, wait_until};
 pub use self::journal::start;
-pub use self::plan::{mend, newest_run, nothing_left, plan};
+pub use self::plan::{mend, newest_run, nothing_left, plan, refused};
 pub use self::power::{cut_power, cut_power_in, keep, kept};
 pub use self::run::{STATE, lvm, lvmend, lvmend_with_state, program, sh, try_lvm, try_sh};
 pub use self::udevd::Udevd;

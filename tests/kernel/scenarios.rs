@@ -9,15 +9,20 @@ mod crash_matrix;
 mod deleted_lv;
 mod disks_come_back;
 mod extend_with;
+mod half_done_tables;
 mod images;
 mod killed;
+mod left_out;
 mod locked;
 mod lost_but_active;
+mod not_ours;
 mod not_root;
 mod orphan;
+mod outdated_pv;
 mod power_off;
 mod power_off_applying;
 mod returned_pv;
+mod signals;
 mod state_directory;
 mod udev;
 mod unmount_and_mount;
@@ -28,7 +33,7 @@ mod witness;
 use crate::scenario::Scenario;
 
 /// In the order in which they are run.
-pub const ALL: [Scenario; 24] = [
+pub const ALL: [Scenario; 29] = [
     boots::SCENARIO,
     images::SCENARIO,
     disks_come_back::SCENARIO,
@@ -42,8 +47,13 @@ pub const ALL: [Scenario; 24] = [
     unmount_and_mount::SCENARIO,
     copy_over::SCENARIO,
     extend_with::SCENARIO,
+    outdated_pv::SCENARIO,
+    left_out::SCENARIO,
+    not_ours::SCENARIO,
+    half_done_tables::SCENARIO,
     competition::SCENARIO,
     killed::SCENARIO,
+    signals::SCENARIO,
     crash_matrix::SCENARIO,
     not_root::SCENARIO,
     locked::SCENARIO,

@@ -5,19 +5,13 @@ use crate::diff::{Change, Diff, Refusal, RefusalCode};
 use crate::ids::{ForeignText, PvUuid};
 use crate::model::device::Device;
 use crate::model::live::{BlockNode, LeftOut, Live};
+use crate::model::vg::Pv;
 
 /// A PV whose every device LVM leaves out is as good as missing to LVM, and its next write says so
 /// in the metadata. That it is there is what must be told.
 pub(super) fn check(subject: &Subject<'_>, diff: &mut Diff) {
     let inventory = subject.context.inventory;
-    for pv in &subject.vg().pvs {
-        let devices = inventory.devices_of(pv.uuid);
-        let all: Option<Vec<&LeftOut>> =
-            devices.iter().map(|device| subject.live.left_out(device)).collect();
-        let Some(left) = all.as_deref().and_then(<[_]>::first) else {
-            continue;
-        };
-        let is_wanted = subject.context.goals.attached.iter().any(|goal| goal.uuid == pv.uuid);
+    for (pv, left, is_wanted) in left_out_pvs(subject) {
         if pv.is_missing() && !is_wanted {
             diff.notes.push(format!(
                 "PV {} is flagged MISSING, yet stands on {}, where LVM does not look: {}",
@@ -36,6 +30,25 @@ pub(super) fn check(subject: &Subject<'_>, diff: &mut Diff) {
     }
 }
 
+/// A PV that LVM does not look at is not attached, whatever the metadata says.
+pub(super) fn check_attached(subject: &Subject<'_>, diff: &mut Diff) {
+    let wanted = left_out_pvs(subject).filter(|(_, _, is_wanted)| *is_wanted);
+    diff.refusals.extend(wanted.map(|(pv, left, _)| refusal(pv.uuid, left, "it stands on")));
+}
+
+/// PVs of the VG of which LVM leaves out every device, the first of these, and whether the plan
+/// wants them attached.
+fn left_out_pvs<'a>(subject: &'a Subject<'_>) -> impl Iterator<Item = (&'a Pv, &'a LeftOut, bool)> {
+    subject.vg().pvs.iter().filter_map(|pv| {
+        let devices = subject.context.inventory.devices_of(pv.uuid);
+        let all: Option<Vec<&LeftOut>> =
+            devices.iter().map(|device| subject.live.left_out(device)).collect();
+        let left = all.as_deref().and_then(<[_]>::first).copied()?;
+        let is_wanted = subject.context.goals.attached.iter().any(|goal| goal.uuid == pv.uuid);
+        Some((pv, left, is_wanted))
+    })
+}
+
 fn refusal(pv: PvUuid, left: &LeftOut, how: &str) -> Refusal {
     let LeftOut { device, why } = left;
     let why = format!("{how} {device}, where LVM does not look: {why}");
@@ -48,7 +61,7 @@ fn help(left: &LeftOut) -> String {
     let says = |word: &str| says.contains(word);
     let device = left.device.path();
     let device = ForeignText::from(device).typed();
-    let list = format!("`lvmdevices --adddev {device}`");
+    let list = format!("`lvm lvmdevices --adddev {device}`");
     let filter = "`devices/filter` and `devices/global_filter` in lvm.conf";
     let what = if says("multipath") || says("mpath") {
         "it is a path of a multipath device: start that (`systemctl start multipathd`, then \
@@ -77,12 +90,12 @@ fn help(left: &LeftOut) -> String {
 
 /// What to do about a PV that LVM sees on several devices.
 pub(in crate::diff) fn help_with_duplicates(live: &Live, devices: &[&Device]) -> String {
-    let hide = "`lvmdevices --deldev DEV`, or reject it with `devices/global_filter`";
+    let hide = "`lvm lvmdevices --deldev DEV`, or reject it with `devices/global_filter`";
     for upper in devices {
         let lower = devices.iter().find(|lower| lies_on(live, upper, lower));
         if let Some(lower) = lower {
             return format!(
-                "{} lies on {}: hide the lower one from LVM, `lvmdevices --deldev {}`, or reject it \
+                "{} lies on {}: hide the lower one from LVM, `lvm lvmdevices --deldev {}`, or reject it \
                  with `devices/global_filter`",
                 upper.name,
                 lower.name,

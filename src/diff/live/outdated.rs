@@ -1,18 +1,20 @@
-//! PVs that left the VG while they were away. LVM wipes them at its next write of the VG, when it
-//! sees them; so it must not see them.
+//! PVs that left the VG while they were away. `vgck --updatemetadata` wipes those it sees; so it
+//! must not see them.
+//!
+//! # Source
+//! LVM2 `lib/metadata/metadata.c`, `wipe_outdated_pvs`.
 
 use crate::diff::Diff;
 use crate::diff::live::{LvmFeature, Subject, lacking};
 use crate::ids::ForeignText;
 use crate::model::device::Device;
-use crate::model::vg::Vg;
 
 pub(super) fn check(subject: &Subject<'_>, diff: &mut Diff) {
     if !subject.writes {
         return;
     }
     let devices = &subject.context.inventory.devices;
-    for device in devices.iter().filter(|device| is_outdated(subject, subject.vg(), device)) {
+    for device in devices.iter().filter(|device| is_outdated(subject, device)) {
         let Some(pv) = device.pv().map(|on| on.uuid) else {
             continue;
         };
@@ -24,8 +26,8 @@ pub(super) fn check(subject: &Subject<'_>, diff: &mut Diff) {
             ));
         } else if let Some(mut refusal) = lacking(&subject.live.lvm, LvmFeature::Devices, &object) {
             refusal.why = format!(
-                "it left the VG, its label and old metadata stand on {}, and LVM wipes them at its \
-                 next write of the VG if it sees them. To keep it out, {}",
+                "it left the VG, its label and old metadata stand on {}, and `vgck --updatemetadata` \
+                 wipes them if it sees them. To keep it out, {}",
                 device.name, refusal.why
             );
             refusal.help = Some(format!(
@@ -37,34 +39,18 @@ pub(super) fn check(subject: &Subject<'_>, diff: &mut Diff) {
             diff.refusals.push(refusal);
         } else {
             diff.notes.push(format!(
-                "{object} on {} left the VG, and LVM wipes it at its next write of the VG if it sees \
-                 it: commands of this plan are given the VG's own devices only, and the evidence has \
-                 its label and areas. Any other command still wipes it",
+                "{object} on {} left the VG, and `vgck --updatemetadata`, which LVM advises, would \
+                 wipe it: do not run that by hand. Commands of this plan are given the VG's own \
+                 devices only, and the evidence has its label and areas",
                 device.name
             ));
         }
     }
 }
 
-/// What to say beside a command that writes a VG: it wipes PVs that left it.
-pub(super) fn caution(subject: &Subject<'_>, vg: &Vg) -> String {
-    let is_seen = |device: &&Device| subject.live.left_out(device).is_none();
-    let devices = subject.context.inventory.devices.iter().filter(is_seen);
-    let outdated = devices.filter(|device| is_outdated(subject, vg, device));
-    let names: Vec<String> = outdated.map(|device| device.name.to_string()).collect();
-    if names.is_empty() {
-        return String::new();
-    }
-    format!(
-        ". First hide {} from LVM (`lvmdevices --deldev`, or `devices/global_filter`): its PV left VG \
-         {}, and the command would wipe it",
-        names.join(" and "),
-        vg.uuid
-    )
-}
-
 /// Whether the newest text on this device is of this VG, which does not have its PV any more.
-fn is_outdated(subject: &Subject<'_>, vg: &Vg, device: &Device) -> bool {
+fn is_outdated(subject: &Subject<'_>, device: &Device) -> bool {
+    let vg = subject.vg();
     let Some(on) = device.pv() else { return false };
     let texts = &subject.context.inventory.texts;
     let found = on.areas.iter().filter_map(|area| area.committed.good());

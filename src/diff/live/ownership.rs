@@ -1,6 +1,6 @@
 //! VGs that are not this host's to work on, or that a command cannot name.
 
-use crate::diff::live::{Subject, outdated};
+use crate::diff::live::Subject;
 use crate::diff::{Diff, Refusal, RefusalCode};
 use crate::ids::ForeignText;
 use crate::model::flags::VgStatus;
@@ -26,12 +26,11 @@ fn shared(subject: &Subject<'_>) -> Option<Refusal> {
     let why = format!(
         "{found}: other hosts may use it now, and lvmend does not take the locks of a lock manager"
     );
-    let options = if manager.is_some_and(|t| t.raw() != "clvm") { "" } else { "--lock-opt force " };
     let help = format!(
-        "stop it on every other host, then make it local: `vgchange --lock-type none {options}{}`, \
-         then plan again{}",
-        vg.name,
-        outdated::caution(subject, vg)
+        "stop it on every other host, then make it local: `vgchange --lock-type none {0}`, or, where \
+         the lock manager does not run any more, `vgchange --lock-type none --lock-opt force {0}`. \
+         Then plan again",
+        vg.name
     );
     Some(Refusal::new(RefusalCode::VgShared, subject.object(), why).with_help(help))
 }
@@ -43,11 +42,7 @@ fn exported(subject: &Subject<'_>) -> Option<Refusal> {
     }
     let why = "it is flagged EXPORTED: it was handed over to another host, and LVM touches none of \
                its LVs until it is imported";
-    let help = format!(
-        "once no other host has its disks: `vgimport {}`, then plan again{}",
-        vg.name,
-        outdated::caution(subject, vg)
-    );
+    let help = format!("once no other host has its disks: `vgimport {}`, then plan again", vg.name);
     Some(Refusal::new(RefusalCode::VgExported, subject.object(), why).with_help(help))
 }
 
@@ -81,8 +76,7 @@ fn read_only(subject: &Subject<'_>) -> Option<Refusal> {
                change it";
     let help = format!(
         "ask who did that, and why. LVM has no command to take it back: `vgcfgbackup -f FILE {name}`, \
-         add \"WRITE\" to the VG's `status` in FILE, `vgcfgrestore -f FILE {name}`{}",
-        outdated::caution(subject, subject.vg())
+         add \"WRITE\" to the VG's `status` in FILE, `vgcfgrestore -f FILE {name}`"
     );
     Some(Refusal::new(RefusalCode::ReadOnlyVg, subject.object(), why).with_help(help))
 }
@@ -107,9 +101,8 @@ fn ambiguous(subject: &Subject<'_>) -> Option<Refusal> {
     let help = format!(
         "rename one by its UUID, `vgrename {} NEWNAME`; where a host boots from it, its fstab, boot \
          loader and initramfs must follow. A clone, or the disk of a guest, is better left out of \
-         LVM: `lvmdevices --deldev`, or `devices/global_filter`{}",
-        other.uuid,
-        other.current.as_ref().map(|vg| outdated::caution(subject, vg)).unwrap_or_default()
+         LVM: `lvm lvmdevices --deldev`, or `devices/global_filter`",
+        other.uuid
     );
     Some(Refusal::new(RefusalCode::AmbiguousVgName, subject.object(), why).with_help(help))
 }

@@ -19,8 +19,10 @@ use crate::units::{Bytes, SECTOR_BYTES};
 /// So many devices are asked for at once: a command line has an end.
 const AT_ONCE: usize = 500;
 /// How LVM2 is asked to change nothing: no lock, no hints, and not even the devices file, which it
-/// writes anew when a device has got another name.
-const READ_ONLY: [&str; 4] = ["--nolocking", "--test", "--config", "devices{hints=\"none\"}"];
+/// writes anew when a device has got another name. PVs of VGs that are not this host's are listed
+/// too: it does look at them.
+const READ_ONLY: [&str; 6] =
+    ["--nolocking", "--test", "--foreign", "--shared", "--config", "devices{hints=\"none\"}"];
 /// What is said of a device of which LVM2 says nothing.
 const NO_REASON: &str = "LVM does not list it, and does not say why";
 
@@ -49,8 +51,8 @@ pub fn find(lvm: &Lvm, blocks: &[Block], unknown: &mut Vec<String>) -> Vec<LeftO
         return Vec::new();
     };
     let preferred = preferences(&said);
-    let numbers: BTreeSet<DevNumber> =
-        listed.iter().filter_map(|pv| leads_to(Path::new(&pv.pv_name))).collect();
+    let seen = listed.iter().map(|pv| pv.pv_name.clone()).chain(outdated(&said));
+    let numbers: BTreeSet<DevNumber> = seen.filter_map(|name| leads_to(Path::new(&name))).collect();
     let mut found = duplicates(&listed, &preferred, blocks);
     let unlisted: Vec<&Block> = candidates()
         .filter(|block| !block.has_partitions(blocks))
@@ -112,6 +114,15 @@ fn preferences(said: &Said) -> Preferences {
         }
     }
     found
+}
+
+/// PVs that left their VG: LVM2 lists them nowhere, but sees them, and wipes them when asked to.
+fn outdated(said: &Said) -> Vec<String> {
+    let device = |line: &str| {
+        let rest = line.trim().strip_prefix("WARNING: outdated PV ")?;
+        Some(rest.split_once(" seqno ")?.0.to_owned())
+    };
+    String::from_utf8_lossy(&said.stderr).lines().filter_map(device).collect()
 }
 
 fn duplicates(listed: &[Listed], preferences: &Preferences, blocks: &[Block]) -> Vec<LeftOut> {
@@ -221,6 +232,14 @@ mod tests {
         );
         let found = duplicates(&listed, &Preferences::default(), &[]);
         assert_eq!(found[0].why.raw(), "device is a duplicate");
+    }
+
+    #[test]
+    fn pvs_that_left() {
+        let said = said(
+            "  WARNING: ignoring metadata seqno 1 on /dev/sdc for seqno 2 on /dev/sda for VG vg.\n  WARNING: outdated PV /dev/sdc seqno 1 has been removed in current VG vg seqno 2.\n  WARNING: outdated PV\n",
+        );
+        assert_eq!(outdated(&said), ["/dev/sdc"]);
     }
 
     #[test]

@@ -25,11 +25,17 @@ pub fn read_lvs(vg: &Fields<'_, '_>, pvs: &[Pv]) -> Result<Vec<Lv>, ReadVgError>
 fn read_lv(fields: &Fields<'_, '_>, pvs: &BTreeMap<&[u8], usize>) -> Result<Lv, ReadVgError> {
     let name = LvName::from_bytes(fields.name()).map_err(|e| fields.invalid("name", e))?;
     let segments = read_segments(fields, pvs)?;
+    let (mut status, mut flags) =
+        (fields.status_words::<LvStatus>()?, fields.flag_words::<LvFlag>());
+    if flags.has(LvFlag::WriteLocked) {
+        flags.remove(LvFlag::WriteLocked);
+        status.insert(LvStatus::Write);
+    }
     Ok(Lv {
         name,
         uuid: LvUuid(fields.uuid("id")?),
-        status: fields.status_words::<LvStatus>()?,
-        flags: fields.flag_words::<LvFlag>(),
+        status,
+        flags,
         tags: fields.texts("tags"),
         creation_time: fields.value("creation_time").and_then(Value::as_integer),
         creation_host: fields.text("creation_host"),

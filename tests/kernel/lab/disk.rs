@@ -65,7 +65,9 @@ impl Disk {
     }
 
     fn wait(&self) {
-        wait_until("the disk has a node", || self.node().is_some_and(|node| node.exists()));
+        // The node of a disk that had this name before may still be there, and lead nowhere.
+        let opens = |node: PathBuf| fs::File::open(node).is_ok();
+        wait_until("the disk has a node", || self.node().is_some_and(opens));
         Udevd::settle();
     }
 

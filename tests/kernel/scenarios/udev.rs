@@ -5,7 +5,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::lab::{Udevd, disks, lvm, sh, try_sh, wait_until};
+use crate::lab::{Udevd, disks, fill, lvm, mend, plan, sh, sha256, try_sh, wait_until};
 use crate::scenario::Scenario;
 
 pub const SCENARIO: Scenario = Scenario::shared("udev", story);
@@ -27,6 +27,20 @@ fn story() {
     assert!(!Path::new("/tmp/changed").exists(), "LVM2 did not wait for udev");
     sh("udevadm control --start-exec-queue");
     wait_until("LVM2 goes on", || try_sh("cat /tmp/changed").answer() == "0");
+    wait_until("udev took the link away", || !Path::new("/dev/vg/lv").exists());
+
+    // lvmend and what it runs rely on udev as well.
+    lvm("lvchange -ay vg/lv");
+    fill("/dev/vg/lv");
+    let digest = sha256("/dev/vg/lv");
+    lvm("lvremove -y vg/lv");
+    mend(&plan(
+        "lost",
+        "volume_group: {name: vg}\nlogical_volumes: {lv: {state: present, activation: active}}",
+    ));
+    wait_until("udev made the link", || Path::new("/dev/vg/lv").exists());
+    assert_eq!(sha256("/dev/vg/lv"), digest);
+    mend(&plan("down", "volume_group: {name: vg}\nlogical_volumes: {lv: {activation: inactive}}"));
     wait_until("udev took the link away", || !Path::new("/dev/vg/lv").exists());
 
     b.pull();
