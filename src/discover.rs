@@ -4,6 +4,7 @@
 mod areas;
 mod files;
 mod placement;
+mod pools;
 mod pv;
 mod raid;
 mod set_aside;
@@ -113,6 +114,7 @@ fn take_knowing(host: &dyn ReadHost, scope: &Scope, known: Option<&Inventory>) -
         bad_files,
         texts: BTreeMap::new(),
         raid_metas: BTreeMap::new(),
+        pools: BTreeMap::new(),
         live,
     };
     let vgs = store.hand_over_texts(&mut inventory.texts);
@@ -126,6 +128,7 @@ fn take_knowing(host: &dyn ReadHost, scope: &Scope, known: Option<&Inventory>) -
     if scope.contents {
         inventory.raid_metas = raid::look_at_legs(host, &inventory);
     }
+    inventory.pools = pools::look_at_pools(host, &inventory);
     inventory
 }
 

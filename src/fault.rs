@@ -7,6 +7,7 @@ mod disputed_pv;
 mod duplicate_pv;
 mod duplicate_vg_name;
 mod extents_in_conflict;
+mod half_active_pool;
 mod interrupted_commit;
 mod left_out_pv;
 mod live;
@@ -16,11 +17,19 @@ mod missing_pv;
 mod no_metadata;
 mod outdated_copy;
 mod outdated_pv;
+mod pools;
 mod pv_not_marked;
 mod short_device;
 mod stale_device_number;
 mod stray_device;
 mod suspended_device;
+mod thin_data_full;
+mod thin_device_without_lv;
+mod thin_lv_without_device;
+mod thin_metadata_damaged;
+mod thin_metadata_full;
+mod thin_needs_check;
+mod thin_transaction_id;
 mod unfinished_command;
 mod unknown_segment;
 mod waiting_table;
@@ -64,8 +73,24 @@ pub enum FaultKind {
     AbsentPv,
     /// A PV that the VG dropped while it was away.
     OutdatedPv,
+    /// Metadata of a thin pool that is seen to be damaged.
+    ThinMetadataDamaged,
+    /// Thin LVs whose device their pool does not have.
+    ThinLvWithoutDevice,
+    /// A thin pool and LVM's text at different transactions.
+    ThinTransactionId,
+    /// A thin pool that is not to be written before a check.
+    ThinNeedsCheck,
+    /// A thin pool with hardly any room left for metadata.
+    ThinMetadataFull,
+    /// A thin pool with hardly any data blocks left.
+    ThinDataFull,
     /// A table that waits in an inactive slot.
     WaitingTable,
+    /// A pool that is not active while a part of it is.
+    HalfActivePool,
+    /// Devices of a thin pool that no LV has.
+    ThinDeviceWithoutLv,
     /// A metadata area whose header or text is damaged, or that points to nothing.
     DamagedArea,
     /// A metadata area that is behind the others.
@@ -185,7 +210,15 @@ impl FaultKind {
             Self::MissingPv => "missing-pv",
             Self::AbsentPv => "absent-pv",
             Self::OutdatedPv => "outdated-pv",
+            Self::ThinMetadataDamaged => "thin-metadata-damaged",
+            Self::ThinLvWithoutDevice => "thin-lv-without-device",
+            Self::ThinTransactionId => "thin-transaction-id",
+            Self::ThinNeedsCheck => "thin-needs-check",
+            Self::ThinMetadataFull => "thin-metadata-full",
+            Self::ThinDataFull => "thin-data-full",
             Self::WaitingTable => "waiting-table",
+            Self::HalfActivePool => "half-active-pool",
+            Self::ThinDeviceWithoutLv => "thin-device-without-lv",
             Self::DamagedArea => "damaged-area",
             Self::OutdatedCopy => "outdated-copy",
             Self::ShortDevice => "short-device",
@@ -200,13 +233,14 @@ impl FaultKind {
 
 /// Every fault of an inventory: the worst first, then by kind and object.
 pub fn find(inventory: &Inventory) -> Vec<Fault> {
-    let finders: [fn(&Inventory) -> Vec<Fault>; 22] = [
+    let finders: [fn(&Inventory) -> Vec<Fault>; 30] = [
         absent_pv::find,
         damaged_area::find,
         disputed_pv::find,
         duplicate_pv::find,
         duplicate_vg_name::find,
         extents_in_conflict::find,
+        half_active_pool::find,
         interrupted_commit::find,
         left_out_pv::find,
         lost_label::find,
@@ -220,6 +254,13 @@ pub fn find(inventory: &Inventory) -> Vec<Fault> {
         stale_device_number::find,
         stray_device::find,
         suspended_device::find,
+        thin_data_full::find,
+        thin_device_without_lv::find,
+        thin_lv_without_device::find,
+        thin_metadata_damaged::find,
+        thin_metadata_full::find,
+        thin_needs_check::find,
+        thin_transaction_id::find,
         unfinished_command::find,
         unknown_segment::find,
         waiting_table::find,

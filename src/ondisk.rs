@@ -13,3 +13,4 @@ pub mod raid_superblock;
 pub mod ring;
 pub mod signature;
 pub mod thin_superblock;
+pub mod thin_tree;

@@ -13,7 +13,7 @@ mod check_sha256;
 pub mod command;
 mod commit;
 mod commit_metadata;
-mod content;
+pub mod content;
 mod copy_lv;
 mod deactivate_lvs;
 mod disturbs;

@@ -18,6 +18,7 @@ use lvmend::ondisk::label::{Label, LabelSector, parse_label};
 use lvmend::ondisk::ring::{RingRange, candidates, checked_text, next_position};
 use lvmend::ondisk::signature::{Ends, signatures};
 use lvmend::ondisk::thin_superblock::{BLOCK_SIZE, parse_thin_superblock, superblock_checksum};
+use lvmend::ondisk::thin_tree::{node_checksum, read_details, read_mapped_devices};
 use lvmend::operation::Signature;
 use lvmend::plan;
 use lvmend::plan::problem::Code;
@@ -126,7 +127,7 @@ pub fn text(data: &[u8]) {
     }
 }
 
-/// The superblock of a thin pool.
+/// The superblock of a thin pool, and a tree whose every node is these bytes.
 pub fn thin_superblock(data: &[u8]) {
     let mut block: [u8; BLOCK_SIZE] = filled(data);
     let _ = parse_thin_superblock(&block);
@@ -134,6 +135,14 @@ pub fn thin_superblock(data: &[u8]) {
         let sum = superblock_checksum(&block);
         block[..4].copy_from_slice(&sum.to_le_bytes());
         let _ = parse_thin_superblock(&block);
+        let mut read = |number: u64| {
+            block[8..16].copy_from_slice(&number.to_le_bytes());
+            let sum = node_checksum(&block);
+            block[..4].copy_from_slice(&sum.to_le_bytes());
+            Ok(block)
+        };
+        let _ = read_details(1, &mut read).map(|devices| devices.len());
+        let _ = read_mapped_devices(1, &mut read).map(|devices| devices.len());
     }
 }
 

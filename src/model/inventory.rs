@@ -10,6 +10,7 @@ use crate::model::choice::{Copy, Standing};
 use crate::model::device::Device;
 use crate::model::legs::RaidMeta;
 use crate::model::live::Live;
+use crate::model::thin_pool::PoolMetadata;
 use crate::model::timeline::{MetadataText, Timeline};
 use crate::model::vg::Vg;
 use crate::units::{Bytes, Sectors};
@@ -37,6 +38,8 @@ pub struct Inventory {
     pub vgs: BTreeMap<VgUuid, VgOnDisk>,
     /// What stands where the metadata of RAID legs begins, when contents are to be read.
     pub raid_metas: BTreeMap<(PvUuid, Sectors), RaidMeta>,
+    /// What stands in the metadata of thin pools that are not active, by VG and pool.
+    pub pools: BTreeMap<(VgUuid, LvUuid), PoolMetadata>,
     /// What stands where tasks are to write, by path.
     pub targets: BTreeMap<String, TargetFile>,
     /// Files named by the plan or found in backup and archive directories that are no metadata.

@@ -3,6 +3,7 @@
 
 mod lvm_setup;
 mod mapped;
+mod pool_status;
 mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use crate::model::device::Device;
 
 pub use lvm_setup::{LeftOut, LvmSetup, LvmVersion};
 pub use mapped::{DevNumber, LvmLayer, MappedDevice, TargetLine};
+pub use pool_status::{PoolCounts, PoolMode, PoolStatus};
 pub use uses::{Mount, Opener, Use};
 
 /// What only a running machine has.

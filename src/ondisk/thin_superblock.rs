@@ -26,6 +26,9 @@
 //! Linux `drivers/md/dm-thin-metadata.c`, `struct thin_disk_superblock`, `sb_check`;
 //! `drivers/md/persistent-data/dm-space-map-common.h`, `struct disk_sm_root`.
 
+use crate::model::thin_pool::{
+    SpaceUsed, ThinSuperblock, ThinSuperblockBlock, ThinSuperblockDamage,
+};
 use crate::ondisk::bytes::{array_at, u32_at, u64_at};
 use crate::units::Sectors;
 
@@ -39,66 +42,6 @@ const VERSIONS: std::ops::RangeInclusive<u32> = 1..=2;
 const METADATA_BLOCK_SECTORS: u32 = 8;
 const DATA_BLOCK_MIN: u32 = 128;
 const DATA_BLOCK_MAX: u32 = 2_097_152;
-
-/// How many blocks a space map counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SpaceUsed {
-    /// All of them.
-    pub blocks: u64,
-    /// Those in use.
-    pub allocated: u64,
-}
-
-/// A sound superblock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ThinSuperblock {
-    /// Whether the kernel refuses to write before a check.
-    pub needs_check: bool,
-    /// Version of the format.
-    pub version: u32,
-    /// The snapshot clock.
-    pub time: u32,
-    /// The transaction id; LVM's text has one to compare with.
-    pub transaction_id: u64,
-    /// Where a metadata snapshot is held, when there is one.
-    pub held_root: Option<u64>,
-    /// The data device.
-    pub data: SpaceUsed,
-    /// The metadata device.
-    pub metadata: SpaceUsed,
-    /// Block of the mapping tree's root.
-    pub mapping_root: u64,
-    /// Block of the device details tree's root.
-    pub details_root: u64,
-    /// How long a data block is.
-    pub data_block: Sectors,
-}
-
-/// What block 0 of a pool's metadata holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ThinSuperblockBlock {
-    /// Nothing but zeros: the kernel would make a new, empty pool of it.
-    Zeroed,
-    /// No superblock.
-    Foreign,
-    /// A superblock, and what is wrong with it first.
-    Damaged(ThinSuperblockDamage),
-    /// A sound superblock.
-    Sound(ThinSuperblock),
-}
-
-/// What can be wrong with a superblock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ThinSuperblockDamage {
-    /// The checksum does not match.
-    Checksum,
-    /// A version nobody wrote.
-    Version,
-    /// It says that it is another block.
-    BlockNumber,
-    /// Block sizes that the kernel would refuse.
-    BlockSize,
-}
 
 /// Reads block 0 of a pool's metadata.
 pub fn parse_thin_superblock(block: &[u8; BLOCK_SIZE]) -> ThinSuperblockBlock {
@@ -120,7 +63,7 @@ pub fn superblock_checksum(block: &[u8; BLOCK_SIZE]) -> u32 {
 }
 
 /// The checksum of a metadata block; each kind of block has a salt of its own.
-fn checksum(block: &[u8], salt: u32) -> u32 {
+pub(super) fn checksum(block: &[u8], salt: u32) -> u32 {
     !crc32c::crc32c(block.get(4..).unwrap_or(&[])) ^ salt
 }
 

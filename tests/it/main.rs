@@ -57,5 +57,6 @@ mod sealed_plan;
 mod support;
 mod text;
 mod text_round_trip;
+mod thin_pools;
 mod tidy;
 mod yaml_readers;
