@@ -11,6 +11,7 @@ mod claims;
 mod extend;
 mod label;
 pub mod live;
+mod pools;
 mod pvs;
 mod recover;
 mod refresh;
@@ -35,6 +36,7 @@ pub use busy::{MountedLv, refuse_file_users, refuse_in_use, to_unmount};
 pub use extend::{BlankDevice, NewDevices, not_blank};
 pub use label::identity_of;
 pub use live::{in_the_way, refuse_users, users};
+pub use pools::{FlaggedPool, LargerPool, Loss, RebuiltDevice, RebuiltPool, losses};
 pub use refresh::RefreshedLv;
 
 /// What a plan comes to in the face of an inventory.
@@ -78,6 +80,12 @@ pub enum Change {
     Activate(Vec<ActiveLv>),
     /// Active LVs map a device that is gone; its PV came back as another one.
     Refresh(Vec<RefreshedLv>),
+    /// A thin pool is too small.
+    ExtendPool(LargerPool),
+    /// A thin pool is flagged, and its metadata sound.
+    ClearNeedsCheck(FlaggedPool),
+    /// The metadata of a thin pool is damaged.
+    RebuildPool(RebuiltPool),
 }
 
 impl Change {
@@ -88,8 +96,13 @@ impl Change {
             | Self::WriteAreas(_)
             | Self::RestorePv(_)
             | Self::RecoverLv(_)
-            | Self::Extend(_) => true,
-            Self::Deactivate(_) | Self::Activate(_) | Self::Refresh(_) => false,
+            | Self::Extend(_)
+            | Self::ExtendPool(_)
+            | Self::RebuildPool(_) => true,
+            Self::Deactivate(_)
+            | Self::Activate(_)
+            | Self::Refresh(_)
+            | Self::ClearNeedsCheck(_) => false,
         }
     }
 }
@@ -277,6 +290,14 @@ pub enum RefusalCode {
     DeviceInUse,
     /// The run would cut off its own journal.
     StateDirectory,
+    /// The thin pool is active, and what ails it shows only when it is not.
+    PoolActive,
+    /// LVM's text and the thin pool tell different things.
+    PoolContradiction,
+    /// A rebuild of a thin pool loses more than the plan allows, or what it loses cannot be told.
+    UnknownLoss,
+    /// The VG has too little room.
+    NoRoom,
 }
 
 /// Something that speaks against the plan.
@@ -350,6 +371,7 @@ pub fn diff(goals: &Goals, inventory: &Inventory) -> Diff {
     attach::returned_pvs(&context, &base, &mut diff);
     extend::new_devices(&context, &base, &mut diff);
     recover::lost_lvs(&context, &base, &mut diff);
+    pools::wrong_pools(&context, &base, &mut diff);
     activation::wrong_activation(&context, &base, &mut diff);
     refresh::stale_lvs(&context, &base, &mut diff);
     busy::idle_mount_points(&context, &mut diff);

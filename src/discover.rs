@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::host::{DeviceInfo, HostError, ReadHost};
-use crate::ids::{Digest, VgUuid};
+use crate::ids::{Digest, LvName, VgUuid};
 use crate::model::choice::Standing;
 use crate::model::device::{Content, Device, MetadataArea, RingContent, SlotText};
 use crate::model::inventory::{Inventory, VgOnDisk};
@@ -51,6 +51,17 @@ pub struct Scope {
     pub targets: Vec<String>,
     /// Whether contents of LVs will be read.
     pub contents: bool,
+    /// Thin pools whose metadata is judged on a copy, and where that is made.
+    pub pools: Option<JudgedPools>,
+}
+
+/// Thin pools whose metadata is judged on a copy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JudgedPools {
+    /// Their names, and whether a rebuild is tried even of sound metadata.
+    pub names: BTreeMap<LvName, bool>,
+    /// The directory in which copies are made for the time being.
+    pub scratch: String,
 }
 
 impl Scope {
@@ -63,6 +74,7 @@ impl Scope {
             files: Vec::new(),
             targets: Vec::new(),
             contents: false,
+            pools: None,
         }
     }
 }
@@ -115,6 +127,7 @@ fn take_knowing(host: &dyn ReadHost, scope: &Scope, known: Option<&Inventory>) -
         texts: BTreeMap::new(),
         raid_metas: BTreeMap::new(),
         pools: BTreeMap::new(),
+        trials: BTreeMap::new(),
         live,
     };
     let vgs = store.hand_over_texts(&mut inventory.texts);
@@ -129,6 +142,7 @@ fn take_knowing(host: &dyn ReadHost, scope: &Scope, known: Option<&Inventory>) -
         inventory.raid_metas = raid::look_at_legs(host, &inventory);
     }
     inventory.pools = pools::look_at_pools(host, &inventory);
+    inventory.trials = pools::judge_pools(host, &inventory, scope.pools.as_ref(), known);
     inventory
 }
 

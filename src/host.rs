@@ -11,6 +11,8 @@ pub mod image;
 pub mod linux;
 pub mod state;
 pub mod storage;
+pub mod thin_tools;
+pub mod thin_trial;
 
 use std::time::Duration;
 
@@ -18,7 +20,8 @@ use crate::ids::{DeviceName, Digest, ForeignText};
 use crate::model::device::CutOff;
 use crate::model::inventory::{Realm, Space};
 use crate::model::live::{DevNumber, Live};
-use crate::operation::act::{Act, CopyFile};
+use crate::model::thin_pool::PoolTrial;
+use crate::operation::act::{Act, Content, CopyFile};
 use crate::units::Bytes;
 
 pub use error::HostError;
@@ -109,6 +112,14 @@ pub trait ReadHost {
     fn live(&self, _known: Option<&Live>) -> Option<Live> {
         None
     }
+
+    /// Judges metadata of a thin pool on a copy in this scratch directory, and tries to rebuild it
+    /// there when it is not sound, or when `rebuild` says so. No device is written.
+    ///
+    /// # Errors
+    /// Why it could not be tried, for people.
+    fn try_pool(&self, content: &Content, within: &str, rebuild: bool)
+    -> Result<PoolTrial, String>;
 }
 
 /// What came of an act.

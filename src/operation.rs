@@ -10,27 +10,34 @@ mod activate_lvs;
 pub mod activation;
 mod area_place;
 mod check_sha256;
+mod clear_needs_check;
 pub mod command;
 mod commit;
 mod commit_metadata;
 pub mod content;
 mod copy_lv;
+mod create_pool_metadata;
 mod deactivate_lvs;
 mod disturbs;
+mod extend_pool;
 mod extend_vg;
 mod live_commit;
 mod mount_again;
 mod mounts;
+mod pools;
+mod rebuild_pool_metadata;
 mod refresh_lvs;
 mod restore_missing_pv;
 mod save_evidence;
 mod splice_lv;
+mod swap_pool_metadata;
+mod touches;
 mod unmount;
 mod write_pv_label;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Digest, ForeignText, LvUuid, OperationId, PvUuid, VgUuid};
+use crate::ids::{Digest, ForeignText, OperationId};
 use crate::model::compare::Difference;
 use crate::model::inventory::{Inventory, Realm};
 use crate::operation::act::{Act, CopyFile};
@@ -38,15 +45,21 @@ use crate::plan::hazard::Hazard;
 
 pub use activate_lvs::ActivateLvs;
 pub use check_sha256::CheckSha256;
+pub use clear_needs_check::ClearNeedsCheck;
 pub use commit_metadata::CommitMetadata;
 pub use copy_lv::{CopyLv, CopyTo, OverwrittenLv};
+pub use create_pool_metadata::CreatePoolMetadata;
 pub use deactivate_lvs::DeactivateLvs;
+pub use extend_pool::ExtendPool;
 pub use extend_vg::ExtendVg;
 pub use mount_again::MountAgain;
+pub use rebuild_pool_metadata::RebuildPoolMetadata;
 pub use refresh_lvs::RefreshLvs;
 pub use restore_missing_pv::RestoreMissingPv;
 pub use save_evidence::SaveEvidence;
 pub use splice_lv::SpliceLv;
+pub use swap_pool_metadata::{SwapPoolMetadata, extents_of};
+pub use touches::{Resource, Touches};
 pub use unmount::Unmount;
 pub use write_pv_label::WritePvLabel;
 
@@ -66,6 +79,16 @@ pub enum Operation {
     SpliceLv(Box<SpliceLv>),
     /// Makes blank devices PVs of the VG.
     ExtendVg(ExtendVg),
+    /// Makes the metadata or the data of a thin pool larger.
+    ExtendPool(ExtendPool),
+    /// Makes an LV for the new metadata of a thin pool.
+    CreatePoolMetadata(CreatePoolMetadata),
+    /// Rebuilds the metadata of a thin pool in that LV.
+    RebuildPoolMetadata(RebuildPoolMetadata),
+    /// Gives a thin pool its new metadata.
+    SwapPoolMetadata(SwapPoolMetadata),
+    /// Clears the flag `needs_check` of a thin pool.
+    ClearNeedsCheck(ClearNeedsCheck),
     /// Gives active LVs their tables anew.
     RefreshLvs(RefreshLvs),
     /// Activates LVs.
@@ -92,6 +115,11 @@ impl Operation {
             Self::RestoreMissingPv(operation) => operation,
             Self::SpliceLv(operation) => operation.as_ref(),
             Self::ExtendVg(operation) => operation,
+            Self::ExtendPool(operation) => operation,
+            Self::CreatePoolMetadata(operation) => operation,
+            Self::RebuildPoolMetadata(operation) => operation,
+            Self::SwapPoolMetadata(operation) => operation,
+            Self::ClearNeedsCheck(operation) => operation,
             Self::RefreshLvs(operation) => operation,
             Self::ActivateLvs(operation) => operation,
             Self::DeactivateLvs(operation) => operation,
@@ -111,6 +139,11 @@ impl Operation {
             Self::RestoreMissingPv(_) => "restore_missing_pv",
             Self::SpliceLv(_) => "splice_lv",
             Self::ExtendVg(_) => "extend_vg",
+            Self::ExtendPool(_) => "extend_pool",
+            Self::CreatePoolMetadata(_) => "create_pool_metadata",
+            Self::RebuildPoolMetadata(_) => "rebuild_pool_metadata",
+            Self::SwapPoolMetadata(_) => "swap_pool_metadata",
+            Self::ClearNeedsCheck(_) => "clear_needs_check",
             Self::RefreshLvs(_) => "refresh_lvs",
             Self::ActivateLvs(_) => "activate_lvs",
             Self::DeactivateLvs(_) => "deactivate_lvs",
@@ -125,8 +158,25 @@ impl Operation {
     #[must_use]
     pub fn without_notes(&self) -> Self {
         let mut bare = self.clone();
-        if let Self::SpliceLv(splice) = &mut bare {
-            splice.lost.notes.clear();
+        match &mut bare {
+            Self::SpliceLv(splice) => splice.lost.notes.clear(),
+            Self::ExtendPool(operation) => operation.pool.why.clear(),
+            Self::CreatePoolMetadata(operation) => operation.pool.why.clear(),
+            Self::RebuildPoolMetadata(operation) => operation.pool.why.clear(),
+            Self::SwapPoolMetadata(operation) => operation.pool.why.clear(),
+            Self::SaveEvidence(_)
+            | Self::WritePvLabel(_)
+            | Self::CommitMetadata(_)
+            | Self::RestoreMissingPv(_)
+            | Self::ExtendVg(_)
+            | Self::ClearNeedsCheck(_)
+            | Self::RefreshLvs(_)
+            | Self::ActivateLvs(_)
+            | Self::DeactivateLvs(_)
+            | Self::Unmount(_)
+            | Self::MountAgain(_)
+            | Self::CopyLv(_)
+            | Self::CheckSha256(_) => {}
         }
         bare
     }
@@ -151,6 +201,11 @@ impl Operation {
             | Self::RestoreMissingPv(_)
             | Self::ExtendVg(_)
             | Self::SpliceLv(_)
+            | Self::ExtendPool(_)
+            | Self::CreatePoolMetadata(_)
+            | Self::RebuildPoolMetadata(_)
+            | Self::SwapPoolMetadata(_)
+            | Self::ClearNeedsCheck(_)
             | Self::RefreshLvs(_) => None,
         };
         if task_of.is_some() { Stage::Task } else { Stage::State }
@@ -159,7 +214,13 @@ impl Operation {
     /// Whether a look at the world tells if it was applied: [`Contract::probe`] does, and not only
     /// what its acts said.
     pub const fn leaves_a_trace(&self) -> bool {
-        !matches!(self, Self::SaveEvidence(_) | Self::CopyLv(_) | Self::CheckSha256(_))
+        !matches!(
+            self,
+            Self::SaveEvidence(_)
+                | Self::CopyLv(_)
+                | Self::CheckSha256(_)
+                | Self::RebuildPoolMetadata(_)
+        )
     }
 }
 
@@ -207,49 +268,6 @@ impl Risk {
     pub const fn has_undo(self) -> bool {
         matches!(self, Self::ReadOnly | Self::Reversible)
     }
-}
-
-/// Something that operations read and write; edges of the graph come from it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Resource {
-    /// The evidence of the run.
-    Evidence,
-    /// The metadata text of a VG, in all its areas.
-    Metadata(VgUuid),
-    /// The label of a PV.
-    Label(PvUuid),
-    /// The content of an LV.
-    Content(LvUuid),
-    /// Whether the kernel has the devices of an LV, and what they map.
-    Active(LvUuid),
-    /// Who uses an LV: what is mounted from it.
-    Users(LvUuid),
-    /// A file.
-    File(String),
-}
-
-impl std::fmt::Display for Resource {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Evidence => f.write_str("the evidence"),
-            Self::Metadata(_) => f.write_str("the VG's metadata"),
-            Self::Label(pv) => write!(f, "the label of PV {pv}"),
-            Self::Content(_) => f.write_str("the LV's content"),
-            Self::Users(_) => f.write_str("who uses the LV"),
-            Self::Active(_) => f.write_str("the LV's devices"),
-            Self::File(path) => write!(f, "{}", ForeignText::from(path.as_str())),
-        }
-    }
-}
-
-/// What an operation touches.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Touches {
-    /// What it needs as it is.
-    pub reads: Vec<Resource>,
-    /// What it changes.
-    pub writes: Vec<Resource>,
 }
 
 /// Who writes, when and where: what LVM puts into the frame of every text.

@@ -21,6 +21,10 @@ pub struct Args {
     #[arg(long, global = true)]
     pub volatile_state: bool,
 
+    /// Where copies of thin metadata are made for the time being; the file system must know direct I/O
+    #[arg(long, global = true, value_name = "DIR", default_value = "/var/tmp")]
+    pub scratch_dir: String,
+
     /// A directory of LVM backup files (/etc/lvm/backup of the machine the disks belong to)
     #[arg(long, global = true, value_name = "DIR")]
     pub backup_dir: Option<String>,

@@ -242,7 +242,7 @@ fn try_take_up(args: &Args, run: &str, output: &mut Output, way: Way) -> Result<
     let wait = Duration::from_secs(plan.document.policy.busy.wait.get());
     let mut host = match begun.started.realm {
         Realm::Images => open_images(&images_of(args, &begun, output)?, output)?,
-        Realm::Live => Box::new(this_machine(begun.started.vg, wait, output)?),
+        Realm::Live => Box::new(this_machine(args, begun.started.vg, wait, output)?),
     };
     let scope = scope_for(args, &plan);
     let world = discover::take(host.as_ref(), &scope);

@@ -1,23 +1,24 @@
 //! Opening the world that the flags name.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::cli::PROGRAM;
 use crate::cli::args::Args;
 use crate::cli::exit::Exit;
 use crate::cli::output::{Output, talk};
-use crate::discover::{self, Depth, Scope};
+use crate::discover::{self, Depth, JudgedPools, Scope};
 use crate::host::image::{self, ImageFile};
 use crate::host::linux::lvm_lock::VgLocks;
 use crate::host::linux::run_lock::{RunLock, RunLockError};
 use crate::host::linux::{LinuxHost, LinuxWriter};
 use crate::host::state::{Missing, StateDirectory, Volatile};
 use crate::host::{ReadHost, WriteHost};
-use crate::ids::{ForeignText, VgName, VgUuid};
+use crate::ids::{ForeignText, LvName, VgName, VgUuid};
 use crate::model::inventory::{Inventory, VgOnDisk};
 use crate::operation::Signature;
 use crate::plan::Plan;
-use crate::plan::document::{CopyTarget, Task};
+use crate::plan::document::{CopyTarget, PoolMethod, Task};
 use crate::plan::resolve::files_named;
 use crate::report::time;
 
@@ -62,7 +63,7 @@ pub fn open_for_writing(
     output: &mut Output,
 ) -> Result<Box<dyn WriteHost>, Exit> {
     if args.image.is_empty() {
-        return Ok(Box::new(this_machine(vg, wait, output)?));
+        return Ok(Box::new(this_machine(args, vg, wait, output)?));
     }
     let images = images(args, output)?;
     open_images(&images, output)
@@ -82,7 +83,12 @@ pub fn open_images(images: &[ImageFile], output: &mut Output) -> Result<Box<dyn 
 ///
 /// # Errors
 /// The exit code, after saying why.
-pub fn this_machine(vg: VgUuid, wait: Duration, output: &mut Output) -> Result<LinuxWriter, Exit> {
+pub fn this_machine(
+    args: &Args,
+    vg: VgUuid,
+    wait: Duration,
+    output: &mut Output,
+) -> Result<LinuxWriter, Exit> {
     let lock = RunLock::take(vg, wait, &mut |seconds| {
         talk(&format!("waiting for a command that an earlier run began, {seconds} s by now"));
     });
@@ -93,7 +99,7 @@ pub fn this_machine(vg: VgUuid, wait: Duration, output: &mut Output) -> Result<L
         };
         output.error(exit, &error.to_string(), None)
     })?;
-    Ok(LinuxWriter::new(machine(output)?, lock, wait))
+    Ok(LinuxWriter::new(machine(output)?, lock, wait, args.scratch_dir.clone()))
 }
 
 /// On a running machine: LVM's own locks must be to be had before anything begins.
@@ -137,8 +143,19 @@ pub fn scope_for(args: &Args, plan: &Plan) -> Scope {
             CopyTarget::LogicalVolume(_) => None,
         }
     });
-    let contents = !plan.document.tasks.is_empty() || !plan.document.checks.is_empty();
+    let pools = plan.document.thin_pools.iter().filter_map(|(name, wanted)| {
+        let rebuild = wanted.metadata.as_ref()?.method == PoolMethod::Rebuild;
+        Some((name.clone(), rebuild))
+    });
+    let names: BTreeMap<LvName, bool> = pools.collect();
+    let scratch = args.scratch_dir.clone();
+    let pools = (!names.is_empty()).then_some(JudgedPools { names, scratch });
+    let document = &plan.document;
+    let contents = !document.tasks.is_empty()
+        || !document.checks.is_empty()
+        || !document.thin_pools.is_empty();
     Scope {
+        pools,
         files: files_named(plan),
         targets: targets.collect(),
         contents,

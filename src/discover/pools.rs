@@ -3,12 +3,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::discover::JudgedPools;
 use crate::host::ReadHost;
 use crate::ids::{LvUuid, VgUuid};
 use crate::model::inventory::Inventory;
 use crate::model::mapping::Place;
 use crate::model::pools::{Pool, pools};
-use crate::model::thin_pool::{METADATA_BLOCK, PoolMetadata, ThinSuperblock, ThinSuperblockBlock};
+use crate::model::thin_pool::{
+    METADATA_BLOCK, PoolMetadata, PoolTrial, ThinSuperblock, ThinSuperblockBlock,
+};
 use crate::ondisk::thin_superblock::parse_thin_superblock;
 use crate::ondisk::thin_tree::{Block, read_details, read_mapped_devices};
 use crate::operation::act::{Content, ContentFrom};
@@ -33,6 +36,36 @@ pub fn look_at_pools(
             let Ok(content) = content_of(inventory, vg.uuid, metadata.uuid) else { continue };
             if let Ok(read) = look_at(host, &content) {
                 found.insert((vg.uuid, pool.uuid), read);
+            }
+        }
+    }
+    found
+}
+
+/// Judges the metadata of these pools, of those that are not active, on a copy. What `known` has of
+/// metadata that stands as it stood is taken from there.
+pub fn judge_pools(
+    host: &dyn ReadHost,
+    inventory: &Inventory,
+    judged: Option<&JudgedPools>,
+    known: Option<&Inventory>,
+) -> BTreeMap<(VgUuid, LvUuid), Result<PoolTrial, String>> {
+    let mut found = BTreeMap::new();
+    for vg in inventory.vgs.values().filter_map(|on_disk| on_disk.current.as_deref()) {
+        for pool in pools(inventory, vg) {
+            let key = (vg.uuid, pool.lv.uuid);
+            let Some(on_disk) = pool.on_disk else { continue };
+            let before = known.filter(|known| known.pools.get(&key) == Some(on_disk));
+            let before = before.and_then(|known| known.trials.get(&key));
+            let rebuild = judged.and_then(|judged| judged.names.get(&pool.lv.name));
+            if let Some(before) = before {
+                found.insert(key, before.clone());
+            } else if let (Some(judged), Some(rebuild)) = (judged, rebuild) {
+                let content = content_of(inventory, vg.uuid, pool.metadata.uuid);
+                let trial = content
+                    .map_err(|unfit| unfit.why)
+                    .and_then(|content| host.try_pool(&content, &judged.scratch, *rebuild));
+                found.insert(key, trial);
             }
         }
     }

@@ -71,6 +71,7 @@ impl Checkpoint {
                 | Act::CompareContent { .. }
                 | Act::Run(_)
                 | Act::WriteLocked(_)
+                | Act::RebuildThin(_)
                 | Act::CopyToDevice { .. } => {}
             }
         }

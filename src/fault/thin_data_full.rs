@@ -15,7 +15,7 @@ const KIND: Kind = Kind {
     severity: Severity::Critical,
     matters: "without data blocks writes to its volumes wait, and fail after a minute: file systems on them \
               are damaged",
-    plan: None,
+    plan: Some("plans/thin-data-full.yaml"),
 };
 
 /// Finds them.

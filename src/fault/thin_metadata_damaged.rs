@@ -12,7 +12,7 @@ const KIND: Kind = Kind {
     severity: Severity::Critical,
     matters: "nothing in the pool can be used until it is rebuilt; activating it as it is may destroy what is \
               left of it",
-    plan: None,
+    plan: Some("plans/thin-metadata-damaged.yaml"),
 };
 
 /// Finds them.

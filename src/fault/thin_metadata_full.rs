@@ -13,7 +13,7 @@ const KIND: Kind = Kind {
     kind: FaultKind::ThinMetadataFull,
     severity: Severity::Critical,
     matters: "when nothing is left for metadata the pool turns read-only, and writes to its volumes fail",
-    plan: None,
+    plan: Some("plans/thin-metadata-full.yaml"),
 };
 
 /// Finds them.

@@ -10,7 +10,7 @@ const KIND: Kind = Kind {
     severity: Severity::Critical,
     matters: "a commit of the pool's metadata failed once: the pool takes no new blocks, snapshots or \
               volumes until its metadata was checked",
-    plan: None,
+    plan: Some("plans/thin-needs-check.yaml"),
 };
 
 /// Finds them.

@@ -4,15 +4,17 @@ mod over;
 
 use std::collections::BTreeMap;
 
-use crate::diff::{Change, Diff, Refusal, RefusalCode, to_unmount};
+use crate::diff::{ActiveLv, Change, Diff, RebuiltPool, Refusal, RefusalCode, to_unmount};
 use crate::graph::{Graph, order};
 use crate::ids::{DeviceName, Digest, LvName, LvUuid, PvUuid, VgName, VgUuid};
 use crate::model::device::{DiskArea, MetadataArea, RingContent, SlotText};
 use crate::model::inventory::{CopyManifest, Inventory, Realm, Space, TargetFile};
+use crate::model::segment::SegmentKind;
 use crate::model::vg::Vg;
 use crate::operation::{
-    ActivateLvs, CheckSha256, CommitMetadata, CopyLv, CopyTo, DeactivateLvs, ExtendVg, Operation,
-    RefreshLvs, RestoreMissingPv, SaveEvidence, SpliceLv, Unmount, WritePvLabel,
+    ActivateLvs, CheckSha256, ClearNeedsCheck, CommitMetadata, CopyLv, CopyTo, CreatePoolMetadata,
+    DeactivateLvs, ExtendPool, ExtendVg, Operation, RebuildPoolMetadata, RefreshLvs,
+    RestoreMissingPv, SaveEvidence, SpliceLv, SwapPoolMetadata, Unmount, WritePvLabel, extents_of,
 };
 use crate::plan::document::{Check, CopyTarget, Task};
 use crate::plan::resolve::Goals;
@@ -55,48 +57,85 @@ impl Builder<'_> {
         let Some(name) = self.vg_name() else {
             return Vec::new();
         };
-        let operation = |change: &Change| match change {
-            Change::WriteLabel(lost) => {
-                Operation::WritePvLabel(WritePvLabel { vg, lost: lost.clone() })
-            }
-            Change::WriteAreas(unsound) => Operation::CommitMetadata(CommitMetadata {
-                vg,
-                name: name.clone(),
-                base: unsound.base.clone(),
-                areas: unsound.areas.clone(),
-                hazard: unsound.hazard.clone(),
-            }),
-            Change::RestorePv(returned) => Operation::RestoreMissingPv(RestoreMissingPv {
-                vg,
-                name: name.clone(),
-                pv: returned.pv,
-                lvs: returned.lvs.clone(),
-                pieces: returned.pieces,
-                meanwhile: returned.meanwhile.clone(),
-                hazards: returned.hazards.clone(),
-            }),
-            Change::Extend(new) => {
-                let devices = new.devices.clone();
-                Operation::ExtendVg(ExtendVg { vg, name: name.clone(), devices })
-            }
-            Change::Deactivate(lvs) => {
-                let (name, lvs) = (name.clone(), lvs.clone());
-                Operation::DeactivateLvs(DeactivateLvs { vg, name, lvs, task_of: None })
-            }
-            Change::Refresh(lvs) => {
-                Operation::RefreshLvs(RefreshLvs { vg, name: name.clone(), lvs: lvs.clone() })
-            }
-            Change::Activate(lvs) => {
-                let (name, lvs) = (name.clone(), lvs.clone());
-                Operation::ActivateLvs(ActivateLvs { vg, name, lvs, task_of: None })
-            }
-            Change::RecoverLv(lost) => Operation::SpliceLv(Box::new(SpliceLv {
-                vg,
-                vg_name: name.clone(),
-                lost: lost.as_ref().clone(),
-            })),
+        let operations = |change: &Change| {
+            vec![match change {
+                Change::RebuildPool(pool) => return self.rebuild(&name, pool),
+                Change::ExtendPool(pool) => {
+                    Operation::ExtendPool(ExtendPool { vg, name: name.clone(), pool: pool.clone() })
+                }
+                Change::ClearNeedsCheck(pool) => {
+                    let (name, pool) = (name.clone(), pool.clone());
+                    Operation::ClearNeedsCheck(ClearNeedsCheck { vg, name, pool })
+                }
+                Change::WriteLabel(lost) => {
+                    Operation::WritePvLabel(WritePvLabel { vg, lost: lost.clone() })
+                }
+                Change::WriteAreas(unsound) => Operation::CommitMetadata(CommitMetadata {
+                    vg,
+                    name: name.clone(),
+                    base: unsound.base.clone(),
+                    areas: unsound.areas.clone(),
+                    hazard: unsound.hazard.clone(),
+                }),
+                Change::RestorePv(returned) => Operation::RestoreMissingPv(RestoreMissingPv {
+                    vg,
+                    name: name.clone(),
+                    pv: returned.pv,
+                    lvs: returned.lvs.clone(),
+                    pieces: returned.pieces,
+                    meanwhile: returned.meanwhile.clone(),
+                    hazards: returned.hazards.clone(),
+                }),
+                Change::Extend(new) => {
+                    let devices = new.devices.clone();
+                    Operation::ExtendVg(ExtendVg { vg, name: name.clone(), devices })
+                }
+                Change::Deactivate(lvs) => {
+                    let (name, lvs) = (name.clone(), lvs.clone());
+                    Operation::DeactivateLvs(DeactivateLvs { vg, name, lvs, task_of: None })
+                }
+                Change::Refresh(lvs) => {
+                    Operation::RefreshLvs(RefreshLvs { vg, name: name.clone(), lvs: lvs.clone() })
+                }
+                Change::Activate(lvs) => {
+                    let (name, lvs) = (name.clone(), lvs.clone());
+                    let new_metadata_of = self.new_metadata_of(&lvs);
+                    let task_of = None;
+                    Operation::ActivateLvs(ActivateLvs { vg, name, lvs, task_of, new_metadata_of })
+                }
+                Change::RecoverLv(lost) => Operation::SpliceLv(Box::new(SpliceLv {
+                    vg,
+                    vg_name: name.clone(),
+                    lost: lost.as_ref().clone(),
+                })),
+            }]
         };
-        self.diff.changes.iter().map(operation).collect()
+        self.diff.changes.iter().flat_map(operations).collect()
+    }
+
+    /// New metadata of a thin pool: an LV for it, what goes into it, and its place in the pool.
+    fn rebuild(&self, name: &VgName, pool: &RebuiltPool) -> Vec<Operation> {
+        let vg = self.goals.vg;
+        let old = self.current().and_then(|vg| {
+            let lv = vg.lv_by_uuid(pool.uuid)?;
+            let found = crate::model::pools::pool(self.inventory, vg, lv)?;
+            Some(extents_of(vg, found.metadata))
+        });
+        let (one, two, three) = (name.clone(), name.clone(), name.clone());
+        vec![
+            Operation::CreatePoolMetadata(CreatePoolMetadata { vg, name: one, pool: pool.clone() }),
+            Operation::RebuildPoolMetadata(RebuildPoolMetadata {
+                vg,
+                name: two,
+                pool: pool.clone(),
+            }),
+            Operation::SwapPoolMetadata(SwapPoolMetadata {
+                vg,
+                name: three,
+                pool: pool.clone(),
+                old: old.unwrap_or_default(),
+            }),
+        ]
     }
 
     /// What is mounted from LVs that are deactivated.
@@ -134,7 +173,53 @@ impl Builder<'_> {
             }
         }
         unlabelled.sort();
-        Operation::SaveEvidence(SaveEvidence { vg: self.goals.vg, pvs, unlabelled })
+        let thin_metadata = self.thin_metadata();
+        Operation::SaveEvidence(SaveEvidence { vg: self.goals.vg, pvs, unlabelled, thin_metadata })
+    }
+
+    /// Pools that this plan rebuilds and that come into use with these LVs.
+    fn new_metadata_of(&self, lvs: &[ActiveLv]) -> Vec<LvName> {
+        let Some(vg) = self.current() else { return Vec::new() };
+        let lies_in = |lv: &ActiveLv, wanted: &RebuiltPool| {
+            let segments = vg.lv_by_uuid(lv.uuid).map_or(&[][..], |lv| lv.segments.as_slice());
+            let mut segments = segments.iter().map(|segment| &segment.kind);
+            lv.uuid == wanted.uuid
+                || segments.any(
+                    |kind| matches!(kind, SegmentKind::Thin { pool, .. } if *pool == wanted.name),
+                )
+        };
+        let rebuilt = self.diff.changes.iter().filter_map(|change| {
+            let Change::RebuildPool(pool) = change else { return None };
+            lvs.iter().any(|lv| lies_in(lv, pool)).then(|| pool.name.clone())
+        });
+        rebuilt.collect()
+    }
+
+    /// The metadata of thin pools that are rebuilt, or whose flag is cleared.
+    fn thin_metadata(&self) -> Vec<LvUuid> {
+        let Some(vg) = self.current() else { return Vec::new() };
+        let mut found: Vec<LvUuid> = Vec::new();
+        for change in &self.diff.changes {
+            let uuid = match change {
+                Change::RebuildPool(pool) => pool.uuid,
+                Change::ClearNeedsCheck(pool) => pool.uuid,
+                Change::WriteLabel(_)
+                | Change::WriteAreas(_)
+                | Change::RestorePv(_)
+                | Change::RecoverLv(_)
+                | Change::Extend(_)
+                | Change::Deactivate(_)
+                | Change::Activate(_)
+                | Change::Refresh(_)
+                | Change::ExtendPool(_) => continue,
+            };
+            let lv = vg.lv_by_uuid(uuid);
+            let found_pool = lv.and_then(|lv| crate::model::pools::pool(self.inventory, vg, lv));
+            found.extend(found_pool.map(|pool| pool.metadata.uuid));
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
     }
 
     /// The LV of this name and its size: as it is, or as it will be once it is recovered.
@@ -148,7 +233,10 @@ impl Builder<'_> {
             | Change::Extend(_)
             | Change::Deactivate(_)
             | Change::Activate(_)
-            | Change::Refresh(_) => None,
+            | Change::Refresh(_)
+            | Change::ExtendPool(_)
+            | Change::ClearNeedsCheck(_)
+            | Change::RebuildPool(_) => None,
         });
         recovered.or_else(|| {
             let vg = self.current()?;

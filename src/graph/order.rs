@@ -23,18 +23,24 @@ fn rank(operation: &Operation) -> Rank {
         Operation::SaveEvidence(_) => 0,
         Operation::Unmount(_) => 1,
         // What a task had activated goes again behind it.
-        Operation::DeactivateLvs(DeactivateLvs { task_of: Some(_), .. }) => 11,
+        Operation::DeactivateLvs(DeactivateLvs { task_of: Some(_), .. }) => 16,
         Operation::DeactivateLvs(_) => 2,
         Operation::WritePvLabel(_) => 3,
         Operation::CommitMetadata(_) => 4,
         Operation::RestoreMissingPv(_) => 5,
         Operation::ExtendVg(_) => 6,
         Operation::SpliceLv(_) => 7,
-        Operation::RefreshLvs(_) => 8,
-        Operation::ActivateLvs(_) => 9,
-        Operation::CopyLv(_) => 10,
-        Operation::MountAgain(_) => 12,
-        Operation::CheckSha256(_) => 13,
+        Operation::CreatePoolMetadata(_) => 8,
+        Operation::RebuildPoolMetadata(_) => 9,
+        Operation::SwapPoolMetadata(_) => 10,
+        // The room first: the kernel takes it when it is let in.
+        Operation::ExtendPool(_) => 11,
+        Operation::ClearNeedsCheck(_) => 12,
+        Operation::RefreshLvs(_) => 13,
+        Operation::ActivateLvs(_) => 14,
+        Operation::CopyLv(_) => 15,
+        Operation::MountAgain(_) => 17,
+        Operation::CheckSha256(_) => 18,
     };
     (operation.stage(), kind, operation.id())
 }

@@ -13,13 +13,14 @@ use crate::host::image::partitions::Table;
 use crate::host::storage::{ReadOnlyFile, Storage, WritableStorage};
 use crate::host::{
     ActError, DeviceInfo, HostError, Machine, Performed, Progress, ReadHost, TargetState,
-    WriteHost, files,
+    WriteHost, files, thin_trial,
 };
 use crate::ids::DeviceName;
 use crate::model::device::CutOff;
 use crate::model::inventory::Realm;
+use crate::model::thin_pool::PoolTrial;
 use crate::ondisk::placement::AREA_SIZE_MAX;
-use crate::operation::act::{Act, CopyFile, Write};
+use crate::operation::act::{Act, Content, CopyFile, Write};
 use crate::units::Bytes;
 
 pub use open::{OpenImageError, open_for_reading, open_for_writing};
@@ -207,6 +208,15 @@ impl<S: Storage> ReadHost for ImageHost<S> {
     fn machine(&self) -> Machine {
         self.machine.clone()
     }
+
+    fn try_pool(
+        &self,
+        content: &Content,
+        within: &str,
+        rebuild: bool,
+    ) -> Result<PoolTrial, String> {
+        thin_trial::try_pool(self, content, within, rebuild)
+    }
 }
 
 impl<S: Storage> ContentReader for ImageHost<S> {
@@ -264,7 +274,7 @@ impl<S: WritableStorage> WriteHost for ImageHost<S> {
                 copy::compare(self, content, *expected, progress)
             }
             Act::Save(_) => Err(ActError::Unsupported("evidence is saved by the run itself")),
-            Act::Run(_) | Act::WriteLocked(_) | Act::CopyToDevice { .. } => {
+            Act::Run(_) | Act::WriteLocked(_) | Act::CopyToDevice { .. } | Act::RebuildThin(_) => {
                 Err(ActError::Unsupported("an image has no kernel and no LVM2"))
             }
         }

@@ -10,7 +10,7 @@ use crate::model::choice::{Copy, Standing};
 use crate::model::device::Device;
 use crate::model::legs::RaidMeta;
 use crate::model::live::Live;
-use crate::model::thin_pool::PoolMetadata;
+use crate::model::thin_pool::{PoolMetadata, PoolTrial};
 use crate::model::timeline::{MetadataText, Timeline};
 use crate::model::vg::Vg;
 use crate::units::{Bytes, Sectors};
@@ -40,6 +40,9 @@ pub struct Inventory {
     pub raid_metas: BTreeMap<(PvUuid, Sectors), RaidMeta>,
     /// What stands in the metadata of thin pools that are not active, by VG and pool.
     pub pools: BTreeMap<(VgUuid, LvUuid), PoolMetadata>,
+    /// What came of judging copies of the metadata of pools that a plan is about, by VG and pool;
+    /// or why they could not be judged.
+    pub trials: BTreeMap<(VgUuid, LvUuid), Result<PoolTrial, String>>,
     /// What stands where tasks are to write, by path.
     pub targets: BTreeMap<String, TargetFile>,
     /// Files named by the plan or found in backup and archive directories that are no metadata.

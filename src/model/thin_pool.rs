@@ -4,6 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::units::{Bytes, Sectors};
 
+/// LVM gives the kernel no more metadata than this: 15.81 GiB.
+///
+/// # Source
+/// LVM2 `libdm/libdevmapper.h`, `DM_THIN_MAX_METADATA_SIZE`.
+pub const METADATA_MAX: Bytes = Bytes::new(16_580_608 << 10);
+/// LVM makes no metadata smaller than this.
+pub const METADATA_MIN: Bytes = Bytes::new(2 << 20);
 /// Size of a metadata block.
 pub const METADATA_BLOCK: Bytes = Bytes::new(4096);
 
@@ -157,4 +164,22 @@ impl PoolMetadata {
         }
         found
     }
+}
+
+/// What came of judging, and perhaps rebuilding, a copy of a pool's metadata.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolTrial {
+    /// What `thin_check` says against it.
+    pub checked: Result<(), String>,
+    /// What a rebuild makes of it; none where none was tried.
+    pub rebuilt: Option<Result<Rebuilt, String>>,
+}
+
+/// Metadata that was rebuilt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// Its superblock.
+    pub superblock: ThinSuperblock,
+    /// Its devices, by number.
+    pub details: BTreeMap<u32, ThinDevice>,
 }

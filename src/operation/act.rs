@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::diff::RebuiltDevice;
 use crate::ids::{DeviceName, Digest, LvName, LvUuid, PvUuid, VgUuid};
 use crate::model::inventory::MANIFEST_SUFFIX;
 use crate::model::mapping::ContentMap;
@@ -139,6 +140,23 @@ pub struct CopyDevice {
     pub size: Bytes,
 }
 
+/// Metadata of a thin pool that is rebuilt in another LV.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RebuildThin {
+    /// The old metadata.
+    pub content: Content,
+    /// Where the new goes.
+    pub to: CopyDevice,
+    /// Whether the old is repaired on the way.
+    pub repair: bool,
+    /// The devices it must have, and how many blocks each maps.
+    pub devices: Vec<RebuiltDevice>,
+    /// How many mapped blocks may be lost, in all.
+    pub max_lost_mappings: u64,
+    /// The transaction id of LVM's text, which that of the metadata must agree with.
+    pub transaction_id: u64,
+}
+
 /// One thing to be done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Act {
@@ -167,6 +185,8 @@ pub enum Act {
         /// Where to.
         to: CopyDevice,
     },
+    /// Rebuilds the metadata of a thin pool in another LV, and holds the result to what is known.
+    RebuildThin(RebuildThin),
     /// Reads content and compares its digest.
     CompareContent {
         /// What.

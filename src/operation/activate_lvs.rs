@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::diff::ActiveLv;
-use crate::ids::{LvUuid, VgName, VgUuid};
+use crate::ids::{LvName, LvUuid, VgName, VgUuid};
 use crate::model::inventory::{Inventory, Realm};
 use crate::operation::activation;
 use crate::operation::{Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit};
@@ -26,6 +26,9 @@ pub struct ActivateLvs {
     /// The LV that a task needs so, when it is for a task and not for a state of the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_of: Option<LvUuid>,
+    /// Pools that are used with new metadata from here on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub new_metadata_of: Vec<LvName>,
 }
 
 impl Contract for ActivateLvs {
@@ -38,7 +41,13 @@ impl Contract for ActivateLvs {
     }
 
     fn reasons(&self) -> Vec<String> {
+        let pool = |pool: &LvName| {
+            format!("thin pool {pool} uses its new metadata from here on: there is no way back")
+        };
         activation::whys(&self.lvs)
+            .into_iter()
+            .chain(self.new_metadata_of.iter().map(pool))
+            .collect()
     }
 
     fn touches(&self) -> Touches {
@@ -50,6 +59,7 @@ impl Contract for ActivateLvs {
 
     fn risk(&self, realm: Realm) -> Risk {
         match realm {
+            Realm::Live if !self.new_metadata_of.is_empty() => Risk::OneWay,
             Realm::Images | Realm::Live => Risk::Reversible,
         }
     }
@@ -57,6 +67,9 @@ impl Contract for ActivateLvs {
     fn undo(&self, realm: Realm) -> &'static str {
         match realm {
             Realm::Images => "never done: images have no kernel",
+            Realm::Live if !self.new_metadata_of.is_empty() => {
+                "none: what is written from here on only the new metadata knows of"
+            }
             Realm::Live => {
                 "those that it activated are deactivated again, unless somebody uses them by then"
             }

@@ -29,8 +29,15 @@ impl Operation {
             Self::CopyLv(CopyLv { to: CopyTo::Lv(over), .. }) => {
                 disturbed.lvs.insert(over.over);
             }
+            // While its metadata is changed no LV of a pool is there.
+            Self::CreatePoolMetadata(_)
+            | Self::RebuildPoolMetadata(_)
+            | Self::SwapPoolMetadata(_)
+            | Self::ClearNeedsCheck(_)
+            // An LV that grows is suspended for a moment.
+            | Self::ExtendPool(_)
             // Devices that become PVs are blank: no file system is on them.
-            Self::ExtendVg(_)
+            | Self::ExtendVg(_)
             | Self::SaveEvidence(_)
             | Self::RestoreMissingPv(_)
             | Self::SpliceLv(_)

@@ -6,14 +6,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{DeviceName, PvUuid, VgUuid};
+use crate::ids::{DeviceName, LvUuid, PvUuid, VgUuid};
 use crate::model::device::{Device, DiskArea};
 use crate::model::inventory::{Inventory, Realm};
+use crate::model::mapping::Place;
 use crate::ondisk::area_header::HEADER_SIZE;
-use crate::operation::act::{Act, Region};
+use crate::operation::act::{Act, ContentFrom, Region};
+use crate::operation::content::content_of;
 use crate::operation::{Contract, Lowered, Probe, Resource, Signature, Touches, Unfit};
 use crate::plan::hazard::Hazard;
-use crate::units::Bytes;
+use crate::units::{Bytes, Sectors};
 
 /// Where the label is, and all that comes before the first metadata area.
 const FIRST_PAGE: Bytes = Bytes::new(4096);
@@ -27,6 +29,9 @@ pub struct SaveEvidence {
     pub pvs: Vec<PvUuid>,
     /// Devices that get a label, with the areas that will be written there.
     pub unlabelled: Vec<(DeviceName, Vec<DiskArea>)>,
+    /// LVs with metadata of thin pools that are worked on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub thin_metadata: Vec<LvUuid>,
 }
 
 impl SaveEvidence {
@@ -45,8 +50,32 @@ impl SaveEvidence {
                 .ok_or_else(|| Unfit::new(format!("{name} is not there any more")))?;
             regions.extend(regions_of(device, areas));
         }
+        for lv in &self.thin_metadata {
+            regions.extend(regions_of_lv(now, self.vg, *lv)?);
+        }
         Ok(merged(regions))
     }
+}
+
+/// Where the content of an LV lies; nothing of one that is active, which the kernel writes.
+fn regions_of_lv(now: &Inventory, vg: VgUuid, lv: LvUuid) -> Result<Vec<Region>, Unfit> {
+    let content = content_of(now, vg, lv)?;
+    let ContentFrom::Pvs { map, devices } = &content.from else { return Ok(Vec::new()) };
+    let mut regions = Vec::new();
+    let mut at = Sectors::ZERO;
+    while let Some(piece) = map.piece_at(at, content.len.saturating_sub(at)) {
+        if let Place::Pv { pv, sector } = piece.place
+            && let (Some(device), Some(offset), Some(len)) =
+                (devices.get(&pv), sector.bytes(), piece.len.bytes())
+        {
+            regions.push(Region { device: device.clone(), offset, len });
+        }
+        match at.checked_add(piece.len).filter(|_| !piece.len.is_zero()) {
+            Some(next) => at = next,
+            None => break,
+        }
+    }
+    Ok(regions)
 }
 
 /// Regions in order, those that touch or overlap as one.
@@ -87,7 +116,9 @@ impl Contract for SaveEvidence {
     }
 
     fn title(&self) -> String {
-        format!("save labels and metadata areas of {} PVs", self.pvs.len() + self.unlabelled.len())
+        let count = self.pvs.len() + self.unlabelled.len();
+        let thin = if self.thin_metadata.is_empty() { "" } else { ", and thin metadata" };
+        format!("save labels and metadata areas of {count} PVs{thin}")
     }
 
     fn reasons(&self) -> Vec<String> {

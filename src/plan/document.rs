@@ -12,10 +12,10 @@ use crate::ids::{Digest, LvName, LvUuid, PlanName, VgName, VgUuid};
 use crate::plan::glob::LvPattern;
 use crate::plan::hazard::HazardKind;
 use crate::plan::schema_types::{
-    DigestPrefix, DigestSchema, LvPatternSchema, NameSchema, One, PvKey, PvKeySchema, TextSchema,
-    TimeSchema, UuidSchema,
+    DigestPrefix, DigestSchema, LvPatternSchema, NameSchema, One, PercentSchema, PvKey,
+    PvKeySchema, SizeSchema, TextSchema, TimeSchema, UuidSchema,
 };
-use crate::units::Seconds;
+use crate::units::{Bytes, Seconds};
 
 /// A recovery plan: what state a volume group should be in.
 ///
@@ -47,6 +47,10 @@ pub struct Document {
     #[serde(default, deserialize_with = "crate::plan::schema_types::lv_patterns")]
     #[schemars(with = "BTreeMap<LvPatternSchema, LogicalVolume>")]
     pub logical_volumes: BTreeMap<LvPattern, LogicalVolume>,
+    /// Thin pools by name.
+    #[serde(default, deserialize_with = "crate::plan::schema_types::thin_pools")]
+    #[schemars(with = "BTreeMap<NameSchema, ThinPool>")]
+    pub thin_pools: BTreeMap<LvName, ThinPool>,
     /// Done at every apply, in this order, after the states above hold.
     #[serde(default)]
     pub tasks: Vec<Task>,
@@ -161,6 +165,71 @@ pub enum Activation {
 pub enum LvState {
     /// Recovered from older metadata when it is gone.
     Present,
+}
+
+/// A thin pool. Only on a running machine.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ThinPool {
+    /// Its metadata.
+    #[serde(default)]
+    #[schemars(with = "PoolMetadata")]
+    pub metadata: Option<PoolMetadata>,
+    /// Its data.
+    #[serde(default)]
+    #[schemars(with = "PoolData")]
+    pub data: Option<PoolData>,
+}
+
+/// The metadata of a thin pool.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PoolMetadata {
+    /// `sound`: `thin_check` passes, it is not flagged `needs_check`, transaction ids agree, and
+    /// every thin LV has its device.
+    pub state: MetadataState,
+    /// How it is mended when it is not sound.
+    #[serde(default)]
+    pub method: PoolMethod,
+    /// It is at least so large: `4GiB`.
+    #[serde(default, deserialize_with = "crate::plan::schema_types::size")]
+    #[schemars(with = "SizeSchema")]
+    pub min_size: Option<Bytes>,
+    /// No more of it is used than this; 1 to 99.
+    #[serde(default)]
+    #[schemars(with = "PercentSchema")]
+    pub max_used_percent: Option<u8>,
+    /// How many mapped blocks a rebuild may lose, in all; none unless it says so.
+    #[serde(default)]
+    pub max_lost_mappings: u64,
+}
+
+/// How the metadata of a thin pool is mended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PoolMethod {
+    /// By what is wrong: a flag alone is cleared, what is full is extended, what is damaged is
+    /// rebuilt.
+    #[default]
+    Auto,
+    /// It is extended, and never rebuilt.
+    Extend,
+    /// It is rebuilt in a new volume, even where less would do.
+    Rebuild,
+}
+
+/// The data of a thin pool.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PoolData {
+    /// It is at least so large: `2TiB`.
+    #[serde(default, deserialize_with = "crate::plan::schema_types::size")]
+    #[schemars(with = "SizeSchema")]
+    pub min_size: Option<Bytes>,
+    /// No more of it is used than this; 1 to 99.
+    #[serde(default)]
+    #[schemars(with = "PercentSchema")]
+    pub max_used_percent: Option<u8>,
 }
 
 /// Which metadata to use: `newest`, a version, a file, or the kernel's table.

@@ -44,11 +44,11 @@ pub fn asks_for_nothing(tree: &Tree) -> Option<Problem> {
         Value::Object(entries) => !entries.is_empty(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     };
-    let keys = ["physical_volumes", "logical_volumes", "tasks", "checks"];
+    let keys = ["physical_volumes", "logical_volumes", "thin_pools", "tasks", "checks"];
     let wants = keys.iter().any(|key| asks(at(&json, &format!("/{key}"))))
         || asks(at(&json, "/volume_group/metadata"))
         || asks(at(&json, "/volume_group/extend_with"));
-    let help = "add `physical_volumes`, `logical_volumes`, `tasks`, `checks`, or \
+    let help = "add `physical_volumes`, `logical_volumes`, `thin_pools`, `tasks`, `checks`, or \
                 `volume_group.metadata` or `.extend_with`";
     let span = tree.key_span(&["volume_group"]);
     let problem = Problem::new(Code::NoEffect, "the plan asks for nothing", span);

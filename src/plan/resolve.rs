@@ -5,6 +5,7 @@
 
 mod activation;
 mod tasks;
+mod thin_pools;
 
 use crate::ids::{LvName, LvUuid, PvUuid, VgUuid};
 use crate::model::choice::Standing;
@@ -12,7 +13,7 @@ use crate::model::inventory::{Inventory, VgOnDisk};
 use crate::model::timeline::{FindVersionError, Source, Version, VersionName};
 use crate::model::vg::Vg;
 use crate::plan::Plan;
-use crate::plan::document::{Activation, Check, LvState, RecoverFrom, Task};
+use crate::plan::document::{Activation, Check, LvState, RecoverFrom, Task, ThinPool};
 use crate::plan::glob::LvPattern;
 use crate::plan::problem::{Code, Problem};
 use crate::plan::schema_types::PvKey;
@@ -35,6 +36,8 @@ pub struct Goals {
     pub present: Vec<PresentLv>,
     /// LVs that are to be active or inactive.
     pub activation: Vec<WantedActivation>,
+    /// What thin pools are to be like.
+    pub thin_pools: Vec<WantedPool>,
     /// What is done at every apply.
     pub tasks: Vec<Task>,
     /// What must hold in the end.
@@ -78,6 +81,15 @@ pub struct WantedActivation {
     pub uuid: Option<LvUuid>,
     /// What it is to be; never unchanged.
     pub activation: Activation,
+}
+
+/// What a thin pool is to be like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedPool {
+    /// What it is called.
+    pub name: LvName,
+    /// What the plan says of it.
+    pub wanted: ThinPool,
 }
 
 /// Looks up everything a plan names.
@@ -175,6 +187,7 @@ impl Resolver<'_> {
         let attached = self.attached();
         let present = self.present();
         let (activation, notes) = self.activation();
+        let thin_pools = self.thin_pools();
         self.check_lvs_of_tasks(&present);
         Goals {
             vg: self.vg.uuid,
@@ -183,6 +196,7 @@ impl Resolver<'_> {
             extend_with: document.volume_group.extend_with.clone(),
             present,
             activation,
+            thin_pools,
             tasks: document.tasks.clone(),
             checks: document.checks.clone(),
             unmount: mount_points(&document.policy.busy.unmount),

@@ -11,10 +11,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serializer};
 
-use crate::ids::PvUuid;
-use crate::plan::document::{LogicalVolume, RecoverFrom};
+use crate::ids::{LvName, PvUuid};
+use crate::plan::document::{LogicalVolume, RecoverFrom, ThinPool};
 use crate::plan::glob::LvPattern;
-use crate::units::Seconds;
+use crate::units::{Bytes, Seconds};
 
 /// The number 1: the version of the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +77,23 @@ impl<'de> Deserialize<'de> for PvKey {
 pub fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Seconds, D::Error> {
     let text = Cow::<'de, str>::deserialize(deserializer)?;
     text.parse().map_err(D::Error::custom)
+}
+
+/// Reads a size.
+pub fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Bytes>, D::Error> {
+    let text = Cow::<'de, str>::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(D::Error::custom)
+}
+
+/// Reads the keys of `thin_pools`.
+pub fn thin_pools<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<LvName, ThinPool>, D::Error> {
+    let by_text = BTreeMap::<String, ThinPool>::deserialize(deserializer)?;
+    by_text
+        .into_iter()
+        .map(|(key, value)| Ok((key.parse().map_err(D::Error::custom)?, value)))
+        .collect()
 }
 
 /// Writes a value as it is read: for defaults in the schema.
@@ -175,6 +192,14 @@ schema_of! {
 schema_of! {
     /// A time: a whole number and `s`, `m` or `h`.
     TimeSchema, { "type": "string", "pattern": "^[0-9]{1,6}[smh]$" }
+}
+schema_of! {
+    /// A size: a whole number and a binary unit.
+    SizeSchema, { "type": "string", "pattern": "^[0-9]{1,19}([KMGTPE]i)?B$" }
+}
+schema_of! {
+    /// A share in percent.
+    PercentSchema, { "type": "integer", "minimum": 1, "maximum": 99 }
 }
 schema_of! {
     /// A SHA-256 digest.

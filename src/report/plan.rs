@@ -217,6 +217,15 @@ fn does(acts: &[Act]) -> Vec<String> {
                 let path = ForeignText::from(to.path.as_str());
                 lines.push(format!("reads {size} of LV {}, writes over {path}", content.name));
             }
+            Act::RebuildThin(rebuild) => {
+                let repair = if rebuild.repair { " -r" } else { "" };
+                let to = ForeignText::from(rebuild.to.path.as_str());
+                let name = &rebuild.content.name;
+                lines.push(format!("reads LV {name} into the scratch directory"));
+                lines.push(format!("runs thin_dump{repair} -o DUMP on that copy"));
+                lines.push(format!("runs thin_restore -i DUMP -o {to}, and thin_check {to}"));
+                lines.push("compares devices, mapped blocks and transaction id".to_owned());
+            }
             Act::Run(command) => lines.push(format!("runs {command}")),
             Act::WriteLocked(write) => {
                 lines.push(format!("holding LVM's locks, runs {}", write.command));

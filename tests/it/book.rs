@@ -8,6 +8,7 @@ use lvmend::host::fake::Schedule;
 use lvmend::model::inventory::Realm;
 use lvmend::operation::{ExtendVg, MountAgain, Operation};
 
+use crate::live_pools;
 use crate::support::fixture::Fixture;
 use crate::support::machine::{dm, edit, machine, mapped_lv, mount, planned, vg};
 use crate::support::program::Desk;
@@ -266,6 +267,9 @@ fn live_operations() -> Vec<Operation> {
         ExtendVg { vg: vg(&active).uuid, name: vg(&active).name.clone(), devices: Vec::new() };
     let again = MountAgain { vg: vg(&active).uuid, mounts: Vec::new(), task_of: None };
     let over = "tasks: [copy: {from: simple, to: {logical_volume: spread}}]\n";
+    let sound = "metadata: {state: sound, min_size: 4MiB}";
+    let larger = live_pools::asks(sound);
+    let used = format!("{larger}logical_volumes: {{thin1: {{activation: active}}}}\n");
     let plans = [
         live("plain", over),
         planned(&gone, &attached),
@@ -275,6 +279,8 @@ fn live_operations() -> Vec<Operation> {
         on_images("deleted-lv", &recover),
         live("plain", "logical_volumes: {simple: {activation: active}}\n"),
         planned(&active, &inactive),
+        planned(&live_pools::damaged(), &used),
+        planned(&live_pools::flagged(), &larger),
     ];
     let planned = plans.into_iter().flat_map(|planned| planned.graph.operations);
     planned.chain([Operation::ExtendVg(extend), Operation::MountAgain(again)]).collect()

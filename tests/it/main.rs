@@ -37,6 +37,7 @@ mod live_faults;
 mod live_host;
 mod live_machine;
 mod live_owner;
+mod live_pools;
 mod live_pvs;
 mod live_refresh;
 mod live_stray;

@@ -9,6 +9,7 @@ pub mod disk;
 mod journal;
 pub mod lvm_conf;
 mod plan;
+pub mod pool;
 mod power;
 pub mod run;
 mod udevd;

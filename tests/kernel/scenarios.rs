@@ -24,6 +24,9 @@ mod power_off_applying;
 mod returned_pv;
 mod signals;
 mod state_directory;
+mod thin_damaged;
+mod thin_full;
+mod thin_needs_check;
 mod udev;
 mod unmount_and_mount;
 mod wiped_everything;
@@ -33,7 +36,7 @@ mod witness;
 use crate::scenario::Scenario;
 
 /// In the order in which they are run.
-pub const ALL: [Scenario; 29] = [
+pub const ALL: [Scenario; 32] = [
     boots::SCENARIO,
     images::SCENARIO,
     disks_come_back::SCENARIO,
@@ -51,6 +54,9 @@ pub const ALL: [Scenario; 29] = [
     left_out::SCENARIO,
     not_ours::SCENARIO,
     half_done_tables::SCENARIO,
+    thin_needs_check::SCENARIO,
+    thin_full::SCENARIO,
+    thin_damaged::SCENARIO,
     competition::SCENARIO,
     killed::SCENARIO,
     signals::SCENARIO,

@@ -133,7 +133,10 @@ pub(super) fn check(subject: &Subject<'_>, diff: &mut Diff) {
             | Change::Deactivate(_)
             | Change::Activate(_)
             | Change::Refresh(_)
-            | Change::Extend(_) => None,
+            | Change::Extend(_)
+            | Change::ExtendPool(_)
+            | Change::ClearNeedsCheck(_)
+            | Change::RebuildPool(_) => None,
         })
         .collect();
     let map = ExtentMap::of(vg);

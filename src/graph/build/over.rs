@@ -94,6 +94,7 @@ impl Builder<'_> {
             let lvs = vec![lv];
             return vec![
                 Operation::ActivateLvs(ActivateLvs {
+                    new_metadata_of: Vec::new(),
                     vg,
                     name: name.clone(),
                     lvs: lvs.clone(),

@@ -36,7 +36,7 @@ pub fn copy_over(
 }
 
 /// Opens the target, and makes sure that it is the LV that is meant and that nobody else has it.
-fn open(to: &CopyDevice) -> Result<File, ActError> {
+pub(super) fn open(to: &CopyDevice) -> Result<File, ActError> {
     let refuse = |why: &str| Err(HostError::because("write over", &to.path, why).into());
     // Exclusively: a mounted or otherwise used device cannot be opened so.
     let file = OpenOptions::new()

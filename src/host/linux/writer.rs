@@ -11,6 +11,7 @@ use crate::host::linux::child::{self, Kept};
 use crate::host::linux::copy_over::copy_over;
 use crate::host::linux::lvm_lock::VgLocks;
 use crate::host::linux::run_lock::RunLock;
+use crate::host::linux::thin_rebuild;
 use crate::host::{
     ActError, DeviceInfo, HostError, Machine, Performed, Progress, ReadHost, TargetState, WriteHost,
 };
@@ -18,9 +19,10 @@ use crate::ids::DeviceName;
 use crate::model::device::AreaHeader;
 use crate::model::inventory::Realm;
 use crate::model::live::Live;
+use crate::model::thin_pool::PoolTrial;
 use crate::ondisk::area_header::{HEADER_SIZE, parse_area_header};
 use crate::ondisk::bytes::sector_at;
-use crate::operation::act::{Act, CopyFile};
+use crate::operation::act::{Act, Content, CopyFile};
 use crate::operation::command::{DeviceStamp, LockedWrite, Pointers};
 use crate::units::Bytes;
 
@@ -31,12 +33,14 @@ pub struct LinuxWriter {
     lock: RunLock,
     /// How long LVM's locks, and users of LVs, are waited for.
     wait: Duration,
+    /// Where copies are made for the time being.
+    scratch: String,
 }
 
 impl LinuxWriter {
     /// For as long as this lives no other run can begin on the VG the lock is of.
-    pub fn new(host: LinuxHost, lock: RunLock, wait: Duration) -> Self {
-        Self { host, lock, wait }
+    pub fn new(host: LinuxHost, lock: RunLock, wait: Duration, scratch: String) -> Self {
+        Self { host, lock, wait, scratch }
     }
 
     /// Writes metadata while nobody else can, if nobody did since it was worked out.
@@ -139,12 +143,20 @@ impl ReadHost for LinuxWriter {
     fn live(&self, known: Option<&Live>) -> Option<Live> {
         self.host.live(known)
     }
+
+    fn try_pool(
+        &self,
+        content: &Content,
+        within: &str,
+        rebuild: bool,
+    ) -> Result<PoolTrial, String> {
+        self.host.try_pool(content, within, rebuild)
+    }
 }
 
 impl ContentReader for LinuxWriter {
-    fn zeros_at(&self, _: &DeviceName, _: Bytes) -> Result<Bytes, HostError> {
-        // A block device cannot tell.
-        Ok(Bytes::ZERO)
+    fn zeros_at(&self, device: &DeviceName, offset: Bytes) -> Result<Bytes, HostError> {
+        self.host.zeros_at(device, offset)
     }
 }
 
@@ -163,6 +175,10 @@ impl WriteHost for LinuxWriter {
             Act::WriteLocked(write) => {
                 self.write_locked(write, progress)?;
                 Ok(Performed::default())
+            }
+            Act::RebuildThin(rebuild) => {
+                let kept = Kept { run: self.lock.file(), lvm: Vec::new() };
+                thin_rebuild::rebuild(&self.host, &kept, &self.scratch, rebuild, progress)
             }
             Act::CopyToFile { content, to } => Ok(copy::copy_to_file(self, content, to, progress)?),
             Act::CopyToDevice { content, to } => copy_over(self, content, to, progress),

@@ -25,8 +25,14 @@ pub fn mend(plan: &str) -> Ran {
 /// The plan's states hold.
 #[track_caller]
 pub fn nothing_left(plan: &str) {
-    lvmend(&format!("plan {plan}")).exits(0).says("Nothing to do");
-    lvmend(&format!("apply --yes {plan}")).exits(0).says("Nothing to do");
+    nothing_left_with("", plan);
+}
+
+/// The same, with further options.
+#[track_caller]
+pub fn nothing_left_with(options: &str, plan: &str) {
+    lvmend(&format!("{options} plan {plan}")).exits(0).says("Nothing to do");
+    lvmend(&format!("{options} apply --yes {plan}")).exits(0).says("Nothing to do");
 }
 
 /// The name of the newest run.

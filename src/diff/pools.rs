@@ -1,0 +1,271 @@
+//! Thin pools that are not as a plan wants them.
+//!
+//! What ails a pool is decided once, here, by what is observed; the operations do what was decided
+//! and hold the world to it.
+
+mod rebuild;
+mod room;
+mod size;
+
+use serde::{Deserialize, Serialize};
+
+use crate::diff::pools::room::Room;
+
+use crate::diff::live::refuse_allocation;
+use crate::diff::{Base, Change, Context, Diff, Refusal, RefusalCode};
+use crate::ids::{LvName, LvUuid};
+use crate::model::inventory::Realm;
+use crate::model::live::{Live, PoolMode};
+use crate::model::pools::{Pool, Transactions, pool};
+use crate::model::thin_pool::PoolTrial;
+use crate::model::vg::{Lv, Vg};
+use crate::plan::document::{PoolMetadata, PoolMethod};
+use crate::plan::resolve::WantedPool;
+use crate::units::Extents;
+
+pub use rebuild::{Loss, RebuiltDevice, RebuiltPool, losses};
+
+/// A pool that is made larger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LargerPool {
+    /// The pool.
+    pub uuid: LvUuid,
+    /// What it is called.
+    pub name: LvName,
+    /// How long its metadata is to be, when that is too short.
+    pub metadata: Option<Extents>,
+    /// How long its data is to be, when that is too short.
+    pub data: Option<Extents>,
+    /// Why, line by line.
+    pub why: Vec<String>,
+}
+
+/// A pool whose flag is cleared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlaggedPool {
+    /// The pool.
+    pub uuid: LvUuid,
+    /// What it is called.
+    pub name: LvName,
+}
+
+/// Compares pools with what the plan wants of them.
+pub fn wrong_pools(context: &Context<'_>, base: &Base, diff: &mut Diff) {
+    if context.goals.thin_pools.is_empty() {
+        return;
+    }
+    let (Realm::Live, Some(live)) = (context.inventory.realm, context.inventory.live.as_deref())
+    else {
+        let why = "thin pools are only mended on a running machine";
+        let names: Vec<&str> =
+            context.goals.thin_pools.iter().map(|wanted| wanted.name.as_str()).collect();
+        let object = format!("pool {}", names.join(", "));
+        diff.refusals.push(Refusal::new(RefusalCode::NeedsKernel, object, why).with_help(
+            "`lvmend inspect --image …` tells what is wrong with them; leave out `thin_pools:` here",
+        ));
+        return;
+    };
+    let mut room = Room { vg: &base.vg, needed: Extents::ZERO };
+    for wanted in &context.goals.thin_pools {
+        let Some(pool) =
+            base.vg.lv(&wanted.name).and_then(|lv| pool(context.inventory, &base.vg, lv))
+        else {
+            continue;
+        };
+        let subject = Subject { context, live, pool, wanted };
+        match subject.compare(&mut room) {
+            Ok(changes) => diff.changes.extend(changes),
+            Err(refusal) => diff.refusals.push(refusal),
+        }
+    }
+    diff.refusals.extend(room.refusal(context));
+    if !room.needed.is_zero() {
+        diff.refusals.extend(refuse_allocation(context.inventory, live, &base.vg));
+    }
+}
+
+struct Subject<'a> {
+    context: &'a Context<'a>,
+    live: &'a Live,
+    pool: Pool<'a>,
+    wanted: &'a WantedPool,
+}
+
+impl Subject<'_> {
+    fn vg(&self) -> &Vg {
+        self.pool.vg
+    }
+
+    fn refuse(&self, code: RefusalCode, why: impl Into<String>) -> Refusal {
+        Refusal::new(code, format!("pool {}/{}", self.vg().name, self.pool.lv.name), why)
+    }
+
+    fn compare(&self, room: &mut Room<'_>) -> Result<Vec<Change>, Refusal> {
+        let mut changes = Vec::new();
+        let mut larger = self.larger();
+        if let Some(wanted) = &self.wanted.wanted.metadata {
+            changes.extend(self.metadata(wanted, &mut larger, room)?);
+        }
+        if let Some(wanted) = &self.wanted.wanted.data {
+            self.data(wanted, &mut larger)?;
+        }
+        let grow = |lv: &Lv, to: Option<Extents>| {
+            to.map_or(Extents::ZERO, |to| to.saturating_sub(lv.len()))
+        };
+        room.take(grow(self.pool.metadata, larger.metadata));
+        room.take(grow(self.pool.data, larger.data));
+        if larger.metadata.is_some() || larger.data.is_some() {
+            // Before a flag is cleared, so that the kernel finds the room when it is let in.
+            changes.insert(0, Change::ExtendPool(larger));
+        }
+        Ok(changes)
+    }
+
+    fn larger(&self) -> LargerPool {
+        let (uuid, name) = (self.pool.lv.uuid, self.pool.lv.name.clone());
+        LargerPool { uuid, name, metadata: None, data: None, why: Vec::new() }
+    }
+
+    fn metadata(
+        &self,
+        wanted: &PoolMetadata,
+        larger: &mut LargerPool,
+        room: &mut Room<'_>,
+    ) -> Result<Vec<Change>, Refusal> {
+        if self.pool.on_disk.is_none() {
+            return self.active(wanted, larger).map(|()| Vec::new());
+        }
+        let trial = self.trial()?;
+        let damage = self
+            .pool
+            .on_disk
+            .map(crate::model::thin_pool::PoolMetadata::damage)
+            .unwrap_or_default();
+        let mut why = damage;
+        why.extend(trial.checked.as_ref().err().map(|said| format!("thin_check: {said}")));
+        if why.is_empty() {
+            self.refuse_contradictions()?;
+        }
+        let needs_check = self.pool.needs_check();
+        let size = self.metadata_size(wanted, self.pool.metadata_used())?;
+        match wanted.method {
+            PoolMethod::Extend if !why.is_empty() => {
+                let why = format!(
+                    "its metadata is damaged, and the plan forbids a rebuild: {}",
+                    why.join("; ")
+                );
+                Err(self
+                    .refuse(RefusalCode::NotRecoverable, why)
+                    .with_help("`method: auto`, or `rebuild`"))
+            }
+            PoolMethod::Rebuild if needs_check || size.is_some() => {
+                why.extend(needs_check.then(|| "flagged needs_check".to_owned()));
+                self.rebuild(wanted, trial, why, room).map(|change| vec![change])
+            }
+            PoolMethod::Auto | PoolMethod::Rebuild if !why.is_empty() => {
+                self.rebuild(wanted, trial, why, room).map(|change| vec![change])
+            }
+            PoolMethod::Auto | PoolMethod::Extend | PoolMethod::Rebuild => {
+                if let Some((size, why)) = size {
+                    larger.metadata = Some(size);
+                    larger.why.push(why);
+                }
+                let (uuid, name) = (self.pool.lv.uuid, self.pool.lv.name.clone());
+                Ok(needs_check
+                    .then_some(Change::ClearNeedsCheck(FlaggedPool { uuid, name }))
+                    .into_iter()
+                    .collect())
+            }
+        }
+    }
+
+    /// What can be done about the metadata of a pool while it is active: it is made larger as long
+    /// as the kernel still writes it.
+    fn active(&self, wanted: &PoolMetadata, larger: &mut LargerPool) -> Result<(), Refusal> {
+        let Some(status) = self.pool.status else {
+            let why = "its metadata cannot be reached: a part of the pool is active, or a PV of it is \
+                       not there";
+            return Err(self.refuse(RefusalCode::Unfit, why).with_help(format!(
+                "`lvchange -an {0}/{1}` and its parts; see the faults that `lvmend inspect {0}` tells",
+                self.vg().name, self.pool.metadata.name
+            )));
+        };
+        let is_sound = matches!(status.mode, PoolMode::ReadWrite | PoolMode::OutOfDataSpace)
+            && !status.needs_check;
+        if !is_sound || wanted.method == PoolMethod::Rebuild {
+            let size = self.metadata_size(wanted, self.pool.metadata_used())?;
+            if is_sound && size.is_none() {
+                return self.refuse_contradictions();
+            }
+            let flag = if status.needs_check { " and flagged needs_check" } else { "" };
+            let why = format!(
+                "it is active, {}{flag}: what ails its metadata shows only when it is not",
+                status.mode.shown()
+            );
+            let names: Vec<String> = std::iter::once(&self.pool.lv.name)
+                .chain(self.active_thin_lvs())
+                .map(|name| format!("{name}: {{activation: inactive}}"))
+                .collect();
+            return Err(self.refuse(RefusalCode::PoolActive, why).with_help(format!(
+                "first a plan with `logical_volumes: {{{}}}`; plan again after that",
+                names.join(", ")
+            )));
+        }
+        self.refuse_contradictions()?;
+        if let Some((size, why)) = self.metadata_size(wanted, self.pool.metadata_used())? {
+            larger.metadata = Some(size);
+            larger.why.push(why);
+        }
+        Ok(())
+    }
+
+    fn active_thin_lvs(&self) -> Vec<&LvName> {
+        let vg = self.vg();
+        let names = self.pool.thin_lvs().into_values();
+        let is_active =
+            |name: &&LvName| vg.lv(name).is_some_and(|lv| self.live.is_active(vg.uuid, lv.uuid));
+        let mut names: Vec<&LvName> = names.filter(is_active).collect();
+        names.sort();
+        names
+    }
+
+    /// What came of judging its metadata on a copy.
+    fn trial(&self) -> Result<&PoolTrial, Refusal> {
+        let key = (self.vg().uuid, self.pool.lv.uuid);
+        match self.context.inventory.trials.get(&key) {
+            Some(Ok(trial)) => Ok(trial),
+            Some(Err(why)) => {
+                let why = format!("its metadata could not be judged: {why}");
+                Err(self.refuse(RefusalCode::Unfit, why))
+            }
+            None => Err(self.refuse(RefusalCode::Unfit, "BUG: its metadata was not judged")),
+        }
+    }
+
+    /// LVM's text and the pool must tell the same; which of them is right is for a person.
+    fn refuse_contradictions(&self) -> Result<(), Refusal> {
+        if let Some(Transactions::Differ { pool, text }) = self.pool.transactions() {
+            let why = format!(
+                "the pool is at transaction {pool}, LVM's text at {text}: which of them is right \
+                 cannot be told from here"
+            );
+            return Err(self.refuse(RefusalCode::PoolContradiction, why).with_help(
+                "compare the devices first (`lvmend inspect`), and where the text went back, bring the \
+                 newer one back: `lvmend history list`",
+            ));
+        }
+        let lost = self.pool.lvs_without_device().unwrap_or_default();
+        if !lost.is_empty() {
+            let names: Vec<String> = lost.iter().map(|(_, name)| name.to_string()).collect();
+            let why = format!(
+                "its metadata is sound, but lacks the devices of {}: no rebuild brings them back",
+                names.join(", ")
+            );
+            return Err(self.refuse(RefusalCode::PoolContradiction, why).with_help(
+                "an older copy of the metadata, such as POOL_meta0, may have them; let nothing write to \
+                 the pool before",
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! Makes the metadata or the data of a thin pool larger.
+//!
+//! Effect: the LVs below the pool have more extents, which LVM chooses; an active pool uses them at
+//! once, others when they are activated. Half way: one of them is larger; the other can simply be
+//! extended again. Undo: none, as the kernel may have used what was added. Equivalent: `lvextend`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::diff::LargerPool;
+use crate::ids::{VgName, VgUuid};
+use crate::model::compare::Difference;
+use crate::model::inventory::{Inventory, Realm};
+use crate::operation::act::Act;
+use crate::operation::command::{devices_of_vg, devices_option, lvm, lvm_of};
+use crate::operation::pools::pool_of;
+use crate::operation::{
+    Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, live_commit,
+};
+use crate::plan::hazard::Hazard;
+use crate::units::Extents;
+
+/// Makes the metadata or the data of a thin pool larger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExtendPool {
+    /// The VG.
+    pub vg: VgUuid,
+    /// What it is called.
+    pub name: VgName,
+    /// The pool, and how large it becomes.
+    pub pool: LargerPool,
+}
+
+impl Contract for ExtendPool {
+    fn object(&self) -> String {
+        self.pool.uuid.to_string()
+    }
+
+    fn title(&self) -> String {
+        let what = match (self.pool.metadata, self.pool.data) {
+            (Some(_), Some(_)) => "metadata and data",
+            (Some(_), None) => "the metadata",
+            (None, _) => "the data",
+        };
+        format!("extend {what} of thin pool {}/{}", self.name, self.pool.name)
+    }
+
+    fn reasons(&self) -> Vec<String> {
+        self.pool.why.clone()
+    }
+
+    fn touches(&self) -> Touches {
+        Touches {
+            reads: vec![Resource::Evidence],
+            writes: vec![Resource::Metadata(self.vg), Resource::Content(self.pool.uuid)],
+        }
+    }
+
+    fn risk(&self, realm: Realm) -> Risk {
+        match realm {
+            Realm::Images | Realm::Live => Risk::OneWay,
+        }
+    }
+
+    fn undo(&self, realm: Realm) -> &'static str {
+        match realm {
+            Realm::Images => "never done: images are not extended",
+            Realm::Live => "none: LVM does not make thin pools smaller, and nothing is lost by it",
+        }
+    }
+
+    fn hazards(&self) -> Vec<Hazard> {
+        Vec::new()
+    }
+
+    fn lower(&self, now: &Inventory, _: &Signature) -> Result<Lowered, Unfit> {
+        let pool = pool_of(now, self.vg, self.pool.uuid, &self.pool.name)?;
+        let setup = lvm_of(now)?;
+        let mut predicted = now.clone();
+        let mut acts = Vec::new();
+        for (option, lv, to) in [
+            ("--poolmetadatasize", pool.metadata, self.pool.metadata),
+            ("--size", pool.data, self.pool.data),
+        ] {
+            let Some(to) = to.filter(|to| *to > lv.len()) else { continue };
+            let bytes = to.bytes_shown(pool.vg.extent_size).get();
+            let mut args = vec!["lvextend".to_owned(), option.to_owned(), format!("{bytes}b")];
+            args.extend(devices_option(setup, &devices_of_vg(now, self.vg)));
+            args.push(format!("{}/{}", self.name, self.pool.name));
+            acts.push(Act::Run(lvm(setup, args)));
+            live_commit::count_up(&mut predicted, self.vg);
+        }
+        Ok(Lowered { acts, predicted })
+    }
+
+    fn probe(&self, now: &Inventory) -> Probe {
+        let Ok(pool) = pool_of(now, self.vg, self.pool.uuid, &self.pool.name) else {
+            return Probe::Neither;
+        };
+        let is_large = |to: Option<Extents>, len: Extents| to.is_none_or(|to| len >= to);
+        let all = is_large(self.pool.metadata, pool.metadata.len())
+            && is_large(self.pool.data, pool.data.len());
+        // What is half done can simply be done again: only what is too short is extended.
+        if all { Probe::After } else { Probe::Before }
+    }
+
+    /// LVM chooses the extents, and makes the spare as large as the largest metadata.
+    fn allows(&self, difference: &Difference) -> bool {
+        let (Difference::LvGrown { lv, .. } | Difference::LvAdded { lv, .. }) = difference else {
+            return false;
+        };
+        let (lv, name) = (lv.as_str(), self.pool.name.as_str());
+        let is_part = |part: &str| ["", "_tmeta", "_tdata"].contains(&part);
+        lv.strip_prefix(name).is_some_and(is_part) || lv.ends_with("_pmspare")
+    }
+}

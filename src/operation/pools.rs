@@ -1,0 +1,31 @@
+//! What operations on thin pools have in common.
+
+use crate::ids::{LvUuid, VgUuid};
+use crate::model::inventory::Inventory;
+use crate::model::pools::{Pool, pool};
+use crate::operation::Unfit;
+use crate::operation::activation::current;
+
+/// The pool as it is now, under the name it had.
+pub fn pool_of<'a>(
+    now: &'a Inventory,
+    vg: VgUuid,
+    uuid: LvUuid,
+    name: &crate::ids::LvName,
+) -> Result<Pool<'a>, Unfit> {
+    let vg = current(now, vg)?;
+    let lv = vg.lv_by_uuid(uuid).filter(|lv| lv.name == *name);
+    let pool = lv.and_then(|lv| pool(now, vg, lv));
+    pool.ok_or_else(|| Unfit::new(format!("thin pool {name} is not there any more")))
+}
+
+/// Its metadata is changed under it only while neither it nor a part of it is active.
+pub fn check_inactive(now: &Inventory, pool: &Pool<'_>) -> Result<(), Unfit> {
+    let Some(live) = now.live.as_deref() else { return Ok(()) };
+    let parts = [pool.lv, pool.metadata, pool.data].into_iter();
+    let thin = pool.thin_lvs().into_values().filter_map(|name| pool.vg.lv(name));
+    match parts.chain(thin).find(|lv| live.is_active(pool.vg.uuid, lv.uuid)) {
+        None => Ok(()),
+        Some(lv) => Err(Unfit::new(format!("LV {} is active: somebody activated it", lv.name))),
+    }
+}

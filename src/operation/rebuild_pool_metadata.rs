@@ -1,0 +1,130 @@
+//! Rebuilds the metadata of a thin pool in the LV that was made for it.
+//!
+//! Effect: the old metadata is copied into the scratch directory, dumped there, and restored into
+//! the new LV; then that is checked, and held to what LVM and the old metadata know of devices and
+//! mappings. The old metadata LV is only read, through the extents it lies on: nothing is activated.
+//! Half way: the new LV holds anything; it can simply be written again. Undo: none needed, as the
+//! pool does not have it yet. Equivalent: `thin_dump`, `thin_restore`, `thin_check`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::diff::{RebuiltPool, refuse_in_use};
+use crate::ids::{VgName, VgUuid};
+use crate::model::inventory::{Inventory, Realm};
+use crate::model::live::lvm_device_name;
+use crate::operation::act::{Act, CopyDevice, RebuildThin};
+use crate::operation::activation::current;
+use crate::operation::command::live_of;
+use crate::operation::content::content_of;
+use crate::operation::pools::{check_inactive, pool_of};
+use crate::operation::{Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit};
+use crate::plan::hazard::Hazard;
+
+/// Rebuilds the metadata of a thin pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RebuildPoolMetadata {
+    /// The VG.
+    pub vg: VgUuid,
+    /// What it is called.
+    pub name: VgName,
+    /// The pool, and what its new metadata is like.
+    pub pool: RebuiltPool,
+}
+
+impl RebuildPoolMetadata {
+    fn device(&self, now: &Inventory) -> Result<CopyDevice, Unfit> {
+        let (live, vg) = (live_of(now)?, current(now, self.vg)?);
+        let name = &self.pool.beside;
+        let lv = vg.lv(name).filter(|lv| lv.len() == self.pool.size && lv.has_visible());
+        let lv = lv.ok_or_else(|| Unfit::new(format!("LV {name} is not the one that was made")))?;
+        if let Some(refusal) = refuse_in_use(live, vg, lv, &[]) {
+            return Err(Unfit::in_use(format!("LV {name} is not written: {}", refusal.why)));
+        }
+        let top = live.top_of(self.vg, lv.uuid).filter(|_| live.is_up(self.vg, lv.uuid));
+        let top = top.ok_or_else(|| Unfit::new(format!("LV {name} is not active")))?;
+        let size = lv.len().bytes_shown(vg.extent_size);
+        Ok(CopyDevice { path: top.path(), dm_uuid: top.uuid.raw().to_owned(), size })
+    }
+}
+
+impl Contract for RebuildPoolMetadata {
+    fn object(&self) -> String {
+        self.pool.uuid.to_string()
+    }
+
+    fn title(&self) -> String {
+        let RebuiltPool { name, beside, .. } = &self.pool;
+        format!("rebuild the metadata of thin pool {}/{name} in LV {beside}", self.name)
+    }
+
+    fn reasons(&self) -> Vec<String> {
+        let mut why = Vec::new();
+        if self.pool.repair {
+            why.push("the old metadata is repaired on the way: `thin_dump -r`".to_owned());
+        }
+        let lvs: Vec<&str> = self.pool.devices.iter().map(|device| device.lv.as_str()).collect();
+        why.push(match lvs.as_slice() {
+            [] => "the pool has no LVs".to_owned(),
+            lvs => format!("held to what the old metadata says of {}", lvs.join(", ")),
+        });
+        why
+    }
+
+    fn touches(&self) -> Touches {
+        Touches {
+            reads: vec![Resource::Evidence, Resource::Metadata(self.vg)],
+            writes: vec![Resource::Content(self.pool.uuid)],
+        }
+    }
+
+    fn risk(&self, realm: Realm) -> Risk {
+        match realm {
+            Realm::Images | Realm::Live => Risk::Reversible,
+        }
+    }
+
+    fn undo(&self, realm: Realm) -> &'static str {
+        match realm {
+            Realm::Images => "never done: images have no kernel",
+            Realm::Live => "none needed: the pool has not got it yet, and the LV is removed",
+        }
+    }
+
+    fn hazards(&self) -> Vec<Hazard> {
+        Vec::new()
+    }
+
+    fn lower(&self, now: &Inventory, _: &Signature) -> Result<Lowered, Unfit> {
+        let pool = pool_of(now, self.vg, self.pool.uuid, &self.pool.name)?;
+        check_inactive(now, &pool)?;
+        let content = content_of(now, self.vg, pool.metadata.uuid)?;
+        // In the dry run the LV is not there yet.
+        let to = match self.device(now) {
+            Ok(to) => to,
+            Err(_) if current(now, self.vg)?.lv(&self.pool.beside).is_none() => CopyDevice {
+                path: format!("/dev/mapper/{}", lvm_device_name(&self.name, &self.pool.beside)),
+                dm_uuid: String::new(),
+                size: self.pool.size.bytes_shown(pool.vg.extent_size),
+            },
+            Err(unfit) => return Err(unfit),
+        };
+        let act = Act::RebuildThin(RebuildThin {
+            content,
+            to,
+            repair: self.pool.repair,
+            devices: self.pool.devices.clone(),
+            max_lost_mappings: self.pool.max_lost_mappings,
+            transaction_id: pool.transaction_id,
+        });
+        Ok(Lowered { acts: vec![act], predicted: now.clone() })
+    }
+
+    fn probe(&self, _: &Inventory) -> Probe {
+        // It leaves no trace in an inventory, and may be done again.
+        Probe::Before
+    }
+
+    fn lower_undo(&self, now: &Inventory, _: &Signature) -> Result<Lowered, Unfit> {
+        Ok(Lowered { acts: Vec::new(), predicted: now.clone() })
+    }
+}

@@ -1,0 +1,162 @@
+//! Gives a thin pool its new metadata.
+//!
+//! Effect: the LV with the new metadata becomes the pool's, and the old one is a visible LV under
+//! the name that the new one had; its content stays as it is. Half way: the pool has one or the
+//! other. Undo: they are exchanged again, as long as the pool was not activated with the new one.
+//! Equivalent: `lvconvert --thinpool … --poolmetadata …`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::diff::{Claim, RebuiltPool};
+use crate::ids::{VgName, VgUuid};
+use crate::model::compare::Difference;
+use crate::model::extent_map::taken_by;
+use crate::model::inventory::{Inventory, Realm};
+use crate::model::vg::{Lv, Vg};
+use crate::operation::act::Act;
+use crate::operation::activation::current;
+use crate::operation::command::{devices_of_vg, devices_option, lvm, lvm_of};
+use crate::operation::pools::{check_inactive, pool_of};
+use crate::operation::{
+    Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, live_commit,
+};
+use crate::plan::hazard::Hazard;
+
+/// Gives a thin pool its new metadata.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwapPoolMetadata {
+    /// The VG.
+    pub vg: VgUuid,
+    /// What it is called.
+    pub name: VgName,
+    /// The pool, and what its new metadata is like.
+    pub pool: RebuiltPool,
+    /// The extents of the old metadata: LVM versions differ in whether names or UUIDs change
+    /// places, extents never do.
+    pub old: Vec<Claim>,
+}
+
+/// The extents of an LV.
+pub fn extents_of(vg: &Vg, lv: &Lv) -> Vec<Claim> {
+    let parts = crate::model::parts::parts_of(vg, lv);
+    let taken = taken_by(vg, std::iter::once(lv).chain(parts));
+    taken.iter().map(|(pv, ranges)| Claim::new(*pv, ranges)).collect()
+}
+
+impl SwapPoolMetadata {
+    fn command(&self, now: &Inventory) -> Result<Vec<Act>, Unfit> {
+        let setup = lvm_of(now)?;
+        let vg = current(now, self.vg)?;
+        let beside = format!("{}/{}", vg.name, self.pool.beside);
+        let devices = devices_option(setup, &devices_of_vg(now, self.vg));
+        let mut down = ["lvchange", "-an"].map(str::to_owned).to_vec();
+        down.extend(devices.clone());
+        down.push(beside.clone());
+        let mut args = ["lvconvert", "--yes", "--thinpool"].map(str::to_owned).to_vec();
+        args.push(format!("{}/{}", vg.name, self.pool.name));
+        args.extend(["--poolmetadata".to_owned(), beside]);
+        args.extend(devices);
+        Ok(vec![Act::Run(lvm(setup, down)), Act::Run(lvm(setup, args))])
+    }
+
+    /// Whether the pool has the old metadata.
+    fn has_old(&self, now: &Inventory) -> Result<bool, Unfit> {
+        let pool = pool_of(now, self.vg, self.pool.uuid, &self.pool.name)?;
+        Ok(extents_of(pool.vg, pool.metadata) == self.old)
+    }
+}
+
+impl Contract for SwapPoolMetadata {
+    fn object(&self) -> String {
+        self.pool.uuid.to_string()
+    }
+
+    fn title(&self) -> String {
+        format!("swap the new metadata into thin pool {}/{}", self.name, self.pool.name)
+    }
+
+    fn reasons(&self) -> Vec<String> {
+        vec![format!("the old metadata stays as LV {}, and is never removed", self.pool.beside)]
+    }
+
+    fn touches(&self) -> Touches {
+        Touches {
+            reads: vec![Resource::Evidence, Resource::Content(self.pool.uuid)],
+            writes: vec![Resource::Metadata(self.vg)],
+        }
+    }
+
+    fn risk(&self, realm: Realm) -> Risk {
+        match realm {
+            Realm::Images | Realm::Live => Risk::Reversible,
+        }
+    }
+
+    fn undo(&self, realm: Realm) -> &'static str {
+        match realm {
+            Realm::Images => "never done: images have no kernel",
+            Realm::Live => {
+                "the old metadata is swapped in again, as long as the pool was not activated since"
+            }
+        }
+    }
+
+    fn hazards(&self) -> Vec<Hazard> {
+        Vec::new()
+    }
+
+    fn lower(&self, now: &Inventory, _: &Signature) -> Result<Lowered, Unfit> {
+        let pool = pool_of(now, self.vg, self.pool.uuid, &self.pool.name)?;
+        check_inactive(now, &pool)?;
+        if !self.has_old(now)? {
+            let why = format!("thin pool {} has other metadata by now", self.pool.name);
+            return Err(Unfit::new(why));
+        }
+        let mut predicted = now.clone();
+        live_commit::count_up(&mut predicted, self.vg);
+        Ok(Lowered { acts: self.command(now)?, predicted })
+    }
+
+    fn probe(&self, now: &Inventory) -> Probe {
+        match (self.has_old(now), current(now, self.vg).map(|vg| vg.lv(&self.pool.beside))) {
+            (Ok(true), _) => Probe::Before,
+            (Ok(false), Ok(Some(beside))) => {
+                let vg = current(now, self.vg);
+                let is_old = vg.is_ok_and(|vg| extents_of(vg, beside) == self.old);
+                if is_old { Probe::After } else { Probe::Neither }
+            }
+            _ => Probe::Neither,
+        }
+    }
+
+    /// Names, sizes and extents of the two change places; LVM may make a larger spare.
+    fn allows(&self, difference: &Difference) -> bool {
+        let of_two = |lv: &crate::ids::LvName| {
+            *lv == self.pool.beside
+                || lv.as_str().strip_suffix("_tmeta") == Some(self.pool.name.as_str())
+                || lv.as_str().ends_with("_pmspare")
+        };
+        if let Difference::LvRenamed { from, to, .. } = difference {
+            return of_two(from) && of_two(to);
+        }
+        let (Difference::LvGrown { lv, .. }
+        | Difference::LvShrunk { lv, .. }
+        | Difference::LvMoved { lv, .. }
+        | Difference::LvAdded { lv, .. }
+        | Difference::LvRemoved { lv, .. }
+        | Difference::LvSetting { lv, .. }) = difference
+        else {
+            return false;
+        };
+        of_two(lv)
+    }
+
+    fn lower_undo(&self, now: &Inventory, _: &Signature) -> Result<Lowered, Unfit> {
+        if self.has_old(now)? {
+            return Ok(Lowered { acts: Vec::new(), predicted: now.clone() });
+        }
+        let pool = pool_of(now, self.vg, self.pool.uuid, &self.pool.name)?;
+        check_inactive(now, &pool)?;
+        Ok(Lowered { acts: self.command(now)?, predicted: now.clone() })
+    }
+}

@@ -1,0 +1,124 @@
+//! What a plan does about thin pools on a running machine.
+
+use lvmend::model::inventory::Inventory;
+use lvmend::model::thin_pool::{PoolTrial, Rebuilt, ThinSuperblockBlock};
+
+use crate::support::live_story::story;
+use crate::support::machine::{edit, machine, mapped_lv, planned, snapshot, told, vg};
+
+const METADATA: &str = "metadata: {state: sound}";
+
+/// A plan that asks this of pool `pool`.
+pub fn asks(of_pool: &str) -> String {
+    format!(
+        "version: 1\nname: p\nvolume_group: {{name: vg}}\nthin_pools: {{pool: {{{of_pool}}}}}\n"
+    )
+}
+
+/// The pool is not active, and was judged so; a rebuild finds all there is.
+pub fn judged(inventory: &mut Inventory, checked: Result<(), String>) {
+    let vg = vg(inventory);
+    let key = (vg.uuid, vg.lv(&"pool".parse().unwrap()).unwrap().uuid);
+    let found = inventory.pools[&key].clone();
+    let rebuilt = Rebuilt {
+        superblock: *found.superblock().unwrap(),
+        details: found.details.clone().unwrap(),
+    };
+    let trial = PoolTrial { checked, rebuilt: Some(Ok(rebuilt)) };
+    inventory.trials.insert(key, Ok(trial));
+}
+
+/// A pool whose metadata `thin_check` does not like.
+pub fn damaged() -> Inventory {
+    let mut inventory = machine("thin");
+    judged(&mut inventory, Err("metadata reference counts differ for block 7".to_owned()));
+    inventory
+}
+
+/// A pool with the flag, and nothing else wrong.
+pub fn flagged() -> Inventory {
+    let mut inventory = machine("thin");
+    judged(&mut inventory, Ok(()));
+    for found in inventory.pools.values_mut() {
+        let ThinSuperblockBlock::Sound(superblock) = &mut found.block else { panic!() };
+        superblock.needs_check = true;
+    }
+    inventory
+}
+
+fn active(status: &str) -> Inventory {
+    let mut inventory = machine("thin");
+    let vg = vg(&inventory);
+    edit(&mut inventory, |live| {
+        let table = ["0 20480 thin-pool 253:3 253:4 128 0 0"];
+        let mut pool = mapped_lv(&vg, "pool", "tpool", 5, &table);
+        pool.status = vec![status.into()];
+        live.mapped.push(pool);
+    });
+    inventory.pools.clear();
+    inventory
+}
+
+const SOUND: &str = "4 12/512 40/160 - rw discard_passdown queue_if_no_space - 1024";
+
+#[test]
+fn what_is_done_about_pools() {
+    let mut all = String::new();
+    let mut tell = |what: &str, inventory: &Inventory, of_pool: &str| {
+        let asks = asks(of_pool);
+        let told = told(&planned(inventory, &asks));
+        let story = if told.contains("help:") { told } else { story(inventory, &asks) + &told };
+        all += &format!("# {what}: {of_pool}\n{story}\n");
+    };
+    let mut sound = machine("thin");
+    judged(&mut sound, Ok(()));
+    tell("sound", &sound, METADATA);
+    tell("sound", &sound, "metadata: {state: sound, method: rebuild}");
+    tell("sound", &sound, "metadata: {state: sound, min_size: 4MiB}");
+    tell("sound", &sound, "metadata: {state: sound, max_used_percent: 1}");
+    tell("sound", &sound, "data: {max_used_percent: 50}");
+    tell("sound", &sound, "metadata: {state: sound, min_size: 1TiB}");
+    tell("flagged", &flagged(), METADATA);
+    tell("flagged", &flagged(), "metadata: {state: sound, min_size: 4MiB}");
+    tell("damaged", &damaged(), METADATA);
+    tell("damaged", &damaged(), "metadata: {state: sound, method: extend}");
+    tell("active", &active(SOUND), METADATA);
+    tell(
+        "active",
+        &active(SOUND),
+        "metadata: {state: sound, min_size: 4MiB}, data: {min_size: 20MiB}",
+    );
+    let flagged = SOUND.replace("rw", "ro").replace(" - 1024", " needs_check 1024");
+    tell("active and flagged", &active(&flagged), METADATA);
+    tell("failed", &active("Fail"), METADATA);
+    tell("ahead", &active(&SOUND.replacen('4', "9", 1)), METADATA);
+    snapshot("pools", &all);
+}
+
+#[test]
+fn what_a_rebuild_loses() {
+    let mut all = String::new();
+    let mut tell = |what: &str, change: &dyn Fn(&mut Rebuilt), of_pool: &str| {
+        let mut inventory = damaged();
+        for trial in inventory.trials.values_mut() {
+            let Ok(PoolTrial { rebuilt: Some(Ok(rebuilt)), .. }) = trial else { panic!() };
+            change(rebuilt);
+        }
+        all += &format!("# {what}\n{}\n", told(&planned(&inventory, &asks(of_pool))));
+    };
+    let lose = |rebuilt: &mut Rebuilt| rebuilt.details.get_mut(&1).unwrap().mapped_blocks -= 3;
+    tell("three blocks", &lose, METADATA);
+    tell("three blocks, two allowed", &lose, "metadata: {state: sound, max_lost_mappings: 2}");
+    tell("three blocks, three allowed", &lose, "metadata: {state: sound, max_lost_mappings: 3}");
+    let drop_device = |rebuilt: &mut Rebuilt| {
+        rebuilt.details.remove(&2).unwrap();
+    };
+    tell("a device", &drop_device, "metadata: {state: sound, max_lost_mappings: 100000}");
+    snapshot("pools-lost", &all);
+}
+
+#[test]
+fn once_the_pool_is_used_there_is_no_way_back() {
+    let text = format!("{}logical_volumes: {{thin1: {{activation: active}}}}\n", asks(METADATA));
+    snapshot("pools-used", &story(&damaged(), &text));
+}

@@ -1,0 +1,47 @@
+//! The metadata of a thin pool is damaged: it is rebuilt in a new LV, which takes its place; the old
+//! one stays. What cannot be brought back is told before anything is done.
+
+use crate::lab::pool::{self, METADATA};
+use crate::lab::{disks, lvm, lvmend, newest_run, plan, sh, try_lvm};
+use crate::scenario::Scenario;
+
+pub const SCENARIO: Scenario = Scenario::shared("thin_damaged", story);
+
+fn story() {
+    let [a, b, scratch] = disks(128);
+    let pool = pool::make(&[&a, &b], &scratch);
+    lvm("lvchange -an vg");
+    let rebuild = plan("rebuild", &format!("volume_group: {{name: vg}}\n{METADATA}"));
+
+    // The space map: nothing is lost, and a repair finds all.
+    pool.damage("metadata space map");
+    try_lvm("lvchange -ay vg/pool").exits(5).says("Manual repair required");
+    pool.mend(&rebuild).says("rebuild the metadata of thin pool vg/pool in LV pool_meta0");
+    pool.holds_everything();
+    lvm("lvs vg/pool_meta0");
+    // Used with the new metadata there is no way back.
+    let run = newest_run();
+    lvmend(&format!("{} rollback {run}", pool.scratch)).exits(8).says("is active");
+    lvmend(&format!("abandon {run} --because used")).exits(0);
+
+    // Rolled back before the pool was used again.
+    lvm("lvchange -an vg");
+    pool.damage("metadata space map");
+    lvmend(&format!("{} apply --yes {rebuild}", pool.scratch)).exits(0);
+    let before = sh("lvs --noheadings -a -o name,devices,size vg | sort").stdout;
+    lvm("lvs vg/pool_meta1");
+    lvmend(&format!("{} rollback {}", pool.scratch, newest_run())).exits(0).says("rolled back");
+    try_lvm("lvs vg/pool_meta1").exits(5);
+    assert_ne!(sh("lvs --noheadings -a -o name,devices,size vg | sort").stdout, before);
+    pool.mend(&rebuild);
+    pool.holds_everything();
+
+    // The mappings of a device: gone, and told.
+    lvm("lvchange -an vg");
+    pool.damage("mappings");
+    lvmend(&format!("{} plan {rebuild}", pool.scratch)).exits(3).says("unknown-loss");
+    // All of it zeroed: the kernel would make a new pool of it.
+    pool.damage("superblock");
+    lvmend("inspect").exits(2).says("all zeros");
+    lvmend(&format!("{} apply --yes {rebuild}", pool.scratch)).exits(3);
+}
