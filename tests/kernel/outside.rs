@@ -1,12 +1,16 @@
-//! Outside the machine: chooses scenarios, boots machines for them, says how they ended.
+//! Outside the machine: chooses scenarios, boots machines for them, as many at a time as there are
+//! processors, says how they ended.
 
 mod arguments;
 mod machine;
 mod report;
 mod share;
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Mutex;
+use std::thread;
 use std::time::Instant;
 
 use self::arguments::Arguments;
@@ -15,6 +19,9 @@ use self::report::Report;
 use crate::scenario::{Machine, Scenario};
 use crate::scenarios::ALL;
 use crate::shared::{Event, Job};
+
+/// Each machine takes a gigabyte of memory.
+const LANES_MAX: usize = 4;
 
 pub fn main(words: &[String]) -> ExitCode {
     let arguments = Arguments::read(words);
@@ -27,22 +34,41 @@ pub fn main(words: &[String]) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     println!("\nrunning {} scenarios on a kernel with device-mapper", chosen.len());
-    let mut report = Report::new(arguments.show_all, ALL.len() - chosen.len());
-    if !chosen.is_empty() {
-        match Machines::new() {
-            Ok(machines) => {
-                run_shared(&machines, &chosen, &mut report);
-                run_alone(&machines, &chosen, &mut report);
-            }
-            Err(why) => chosen.iter().for_each(|s| report.machine_failed(s, &why)),
+    let report = Mutex::new(Report::new(arguments.show_all, ALL.len() - chosen.len()));
+    let lanes = lanes(&chosen);
+    thread::scope(|scope| {
+        for lane in &lanes {
+            scope.spawn(|| run(lane, &report));
         }
+    });
+    report.into_inner().unwrap().end()
+}
+
+/// The scenarios, dealt out: a machine uses one processor, so each of these gets one.
+fn lanes(chosen: &[Scenario]) -> Vec<Vec<Scenario>> {
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let count = processors.min(LANES_MAX).min(chosen.len());
+    let mut lanes = vec![Vec::new(); count];
+    for (index, scenario) in chosen.iter().enumerate() {
+        lanes[index % count].push(*scenario);
     }
-    report.end()
+    lanes
+}
+
+/// One machine after another.
+fn run(chosen: &[Scenario], report: &Mutex<Report>) {
+    match Machines::new() {
+        Ok(machines) => {
+            run_shared(&machines, chosen, report);
+            run_alone(&machines, chosen, report);
+        }
+        Err(why) => chosen.iter().for_each(|s| report.lock().unwrap().machine_failed(s, &why)),
+    }
 }
 
 /// The scenarios that share a machine. One that fails may leave anything behind, so the machine
 /// goes down after it, and the rest get a new one.
-fn run_shared(machines: &Machines, chosen: &[Scenario], report: &mut Report) {
+fn run_shared(machines: &Machines, chosen: &[Scenario], report: &Mutex<Report>) {
     let mut left: Vec<&Scenario> =
         chosen.iter().filter(|s| matches!(s.machine, Machine::Shared(_))).collect();
     while !left.is_empty() {
@@ -50,13 +76,13 @@ fn run_shared(machines: &Machines, chosen: &[Scenario], report: &mut Report) {
         let (mut begun, mut ended) = (0, 0);
         let mut since = Instant::now();
         let ending = machines.run(&jobs, &[], |event| match event {
-            Event::Booted => report.booted(since.elapsed()),
+            Event::Booted => report.lock().unwrap().booted(since.elapsed()),
             Event::Begun => {
                 begun += 1;
                 since = Instant::now();
             }
             Event::Ended(verdict) => {
-                report.ended(
+                report.lock().unwrap().ended(
                     left[ended],
                     &verdict,
                     since.elapsed(),
@@ -69,10 +95,11 @@ fn run_shared(machines: &Machines, chosen: &[Scenario], report: &mut Report) {
         if begun == 0 {
             // A machine that does not come up will not come up for the others either.
             let why = machines.trouble(&ending);
-            left.drain(..).for_each(|scenario| report.machine_failed(scenario, &why));
+            let failed = |scenario| report.lock().unwrap().machine_failed(scenario, &why);
+            left.drain(..).for_each(failed);
         } else if begun > ended {
             let why = machines.trouble(&ending);
-            report.ended(
+            report.lock().unwrap().ended(
                 left[ended],
                 &Err(why),
                 since.elapsed(),
@@ -84,7 +111,7 @@ fn run_shared(machines: &Machines, chosen: &[Scenario], report: &mut Report) {
     }
 }
 
-fn run_alone(machines: &Machines, chosen: &[Scenario], report: &mut Report) {
+fn run_alone(machines: &Machines, chosen: &[Scenario], report: &Mutex<Report>) {
     for scenario in chosen {
         let Machine::Own { acts, disks_mib } = scenario.machine else { continue };
         let since = Instant::now();
@@ -98,7 +125,7 @@ fn run_alone(machines: &Machines, chosen: &[Scenario], report: &mut Report) {
                 break;
             }
         }
-        report.ended(scenario, &verdict, since.elapsed(), &transcript);
+        report.lock().unwrap().ended(scenario, &verdict, since.elapsed(), &transcript);
         machines.remove_disks(&disks);
     }
 }

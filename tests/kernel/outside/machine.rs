@@ -33,7 +33,7 @@ pub enum Ending {
     Overdue(Duration),
 }
 
-/// One machine after another: two at a time would only be slower.
+/// One machine after another.
 pub struct Machines {
     share: Share,
     interrupted: Arc<AtomicBool>,
