@@ -36,7 +36,7 @@ pub use busy::{MountedLv, refuse_file_users, refuse_in_use, to_unmount};
 pub use extend::{BlankDevice, NewDevices, not_blank};
 pub use label::identity_of;
 pub use live::{in_the_way, refuse_users, users};
-pub use pools::{FlaggedPool, LargerPool, Loss, RebuiltDevice, RebuiltPool, losses};
+pub use pools::{FlaggedPool, LargerPool, Loss, NumberedPool, RebuiltDevice, RebuiltPool, losses};
 pub use refresh::RefreshedLv;
 
 /// What a plan comes to in the face of an inventory.
@@ -86,6 +86,8 @@ pub enum Change {
     ClearNeedsCheck(FlaggedPool),
     /// The metadata of a thin pool is damaged.
     RebuildPool(RebuiltPool),
+    /// A thin pool has another transaction id than LVM's text, and the same devices.
+    SetTransactionId(NumberedPool),
 }
 
 impl Change {
@@ -98,7 +100,8 @@ impl Change {
             | Self::RecoverLv(_)
             | Self::Extend(_)
             | Self::ExtendPool(_)
-            | Self::RebuildPool(_) => true,
+            | Self::RebuildPool(_)
+            | Self::SetTransactionId(_) => true,
             Self::Deactivate(_)
             | Self::Activate(_)
             | Self::Refresh(_)

@@ -29,6 +29,7 @@ mod rebuild_pool_metadata;
 mod refresh_lvs;
 mod restore_missing_pv;
 mod save_evidence;
+mod set_transaction_id;
 mod splice_lv;
 mod swap_pool_metadata;
 mod touches;
@@ -57,6 +58,7 @@ pub use rebuild_pool_metadata::RebuildPoolMetadata;
 pub use refresh_lvs::RefreshLvs;
 pub use restore_missing_pv::RestoreMissingPv;
 pub use save_evidence::SaveEvidence;
+pub use set_transaction_id::SetTransactionId;
 pub use splice_lv::SpliceLv;
 pub use swap_pool_metadata::{SwapPoolMetadata, extents_of};
 pub use touches::{Resource, Touches};
@@ -87,6 +89,8 @@ pub enum Operation {
     RebuildPoolMetadata(RebuildPoolMetadata),
     /// Gives a thin pool its new metadata.
     SwapPoolMetadata(SwapPoolMetadata),
+    /// Makes LVM's text say the transaction id that a thin pool has.
+    SetTransactionId(SetTransactionId),
     /// Clears the flag `needs_check` of a thin pool.
     ClearNeedsCheck(ClearNeedsCheck),
     /// Gives active LVs their tables anew.
@@ -119,6 +123,7 @@ impl Operation {
             Self::CreatePoolMetadata(operation) => operation,
             Self::RebuildPoolMetadata(operation) => operation,
             Self::SwapPoolMetadata(operation) => operation,
+            Self::SetTransactionId(operation) => operation,
             Self::ClearNeedsCheck(operation) => operation,
             Self::RefreshLvs(operation) => operation,
             Self::ActivateLvs(operation) => operation,
@@ -143,6 +148,7 @@ impl Operation {
             Self::CreatePoolMetadata(_) => "create_pool_metadata",
             Self::RebuildPoolMetadata(_) => "rebuild_pool_metadata",
             Self::SwapPoolMetadata(_) => "swap_pool_metadata",
+            Self::SetTransactionId(_) => "set_transaction_id",
             Self::ClearNeedsCheck(_) => "clear_needs_check",
             Self::RefreshLvs(_) => "refresh_lvs",
             Self::ActivateLvs(_) => "activate_lvs",
@@ -169,6 +175,7 @@ impl Operation {
             | Self::CommitMetadata(_)
             | Self::RestoreMissingPv(_)
             | Self::ExtendVg(_)
+            | Self::SetTransactionId(_)
             | Self::ClearNeedsCheck(_)
             | Self::RefreshLvs(_)
             | Self::ActivateLvs(_)
@@ -205,6 +212,7 @@ impl Operation {
             | Self::CreatePoolMetadata(_)
             | Self::RebuildPoolMetadata(_)
             | Self::SwapPoolMetadata(_)
+            | Self::SetTransactionId(_)
             | Self::ClearNeedsCheck(_)
             | Self::RefreshLvs(_) => None,
         };

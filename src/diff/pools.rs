@@ -49,6 +49,19 @@ pub struct FlaggedPool {
     pub name: LvName,
 }
 
+/// A pool whose transaction id LVM's text has wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NumberedPool {
+    /// The pool.
+    pub uuid: LvUuid,
+    /// What it is called.
+    pub name: LvName,
+    /// The number in LVM's text.
+    pub text: u64,
+    /// The pool's own.
+    pub own: u64,
+}
+
 /// Compares pools with what the plan wants of them.
 pub fn wrong_pools(context: &Context<'_>, base: &Base, diff: &mut Diff) {
     if context.goals.thin_pools.is_empty() {
@@ -143,8 +156,9 @@ impl Subject<'_> {
             .unwrap_or_default();
         let mut why = damage;
         why.extend(trial.checked.as_ref().err().map(|said| format!("thin_check: {said}")));
+        let mut changes = Vec::new();
         if why.is_empty() {
-            self.refuse_contradictions()?;
+            changes.extend(self.contradictions()?);
         }
         let needs_check = self.pool.needs_check();
         let size = self.metadata_size(wanted, self.pool.metadata_used())?;
@@ -160,7 +174,8 @@ impl Subject<'_> {
             }
             PoolMethod::Rebuild if needs_check || size.is_some() => {
                 why.extend(needs_check.then(|| "flagged needs_check".to_owned()));
-                self.rebuild(wanted, trial, why, room).map(|change| vec![change])
+                changes.push(self.rebuild(wanted, trial, why, room)?);
+                Ok(changes)
             }
             PoolMethod::Auto | PoolMethod::Rebuild if !why.is_empty() => {
                 self.rebuild(wanted, trial, why, room).map(|change| vec![change])
@@ -171,10 +186,9 @@ impl Subject<'_> {
                     larger.why.push(why);
                 }
                 let (uuid, name) = (self.pool.lv.uuid, self.pool.lv.name.clone());
-                Ok(needs_check
-                    .then_some(Change::ClearNeedsCheck(FlaggedPool { uuid, name }))
-                    .into_iter()
-                    .collect())
+                let flagged = FlaggedPool { uuid, name };
+                changes.extend(needs_check.then_some(Change::ClearNeedsCheck(flagged)));
+                Ok(changes)
             }
         }
     }
@@ -195,7 +209,7 @@ impl Subject<'_> {
         if !is_sound || wanted.method == PoolMethod::Rebuild {
             let size = self.metadata_size(wanted, self.pool.metadata_used())?;
             if is_sound && size.is_none() {
-                return self.refuse_contradictions();
+                return self.contradictions().map(drop);
             }
             let flag = if status.needs_check { " and flagged needs_check" } else { "" };
             let why = format!(
@@ -211,7 +225,7 @@ impl Subject<'_> {
                 names.join(", ")
             )));
         }
-        self.refuse_contradictions()?;
+        self.contradictions()?;
         if let Some((size, why)) = self.metadata_size(wanted, self.pool.metadata_used())? {
             larger.metadata = Some(size);
             larger.why.push(why);
@@ -242,18 +256,9 @@ impl Subject<'_> {
         }
     }
 
-    /// LVM's text and the pool must tell the same; which of them is right is for a person.
-    fn refuse_contradictions(&self) -> Result<(), Refusal> {
-        if let Some(Transactions::Differ { pool, text }) = self.pool.transactions() {
-            let why = format!(
-                "the pool is at transaction {pool}, LVM's text at {text}: which of them is right \
-                 cannot be told from here"
-            );
-            return Err(self.refuse(RefusalCode::PoolContradiction, why).with_help(
-                "compare the devices first (`lvmend inspect`), and where the text went back, bring the \
-                 newer one back: `lvmend history list`",
-            ));
-        }
+    /// LVM's text and the pool must have the same devices. Where they have, a transaction id that
+    /// differs is only a number; else which of them is right is for a person.
+    fn contradictions(&self) -> Result<Option<Change>, Refusal> {
         let lost = self.pool.lvs_without_device().unwrap_or_default();
         if !lost.is_empty() {
             let names: Vec<String> = lost.iter().map(|(_, name)| name.to_string()).collect();
@@ -262,10 +267,32 @@ impl Subject<'_> {
                 names.join(", ")
             );
             return Err(self.refuse(RefusalCode::PoolContradiction, why).with_help(
-                "an older copy of the metadata, such as POOL_meta0, may have them; let nothing write to \
-                 the pool before",
+                "an older copy of the metadata, such as POOL_meta0, may have them; let nothing write \
+                 to the pool before",
             ));
         }
-        Ok(())
+        let Some(Transactions::Differ { pool, text }) = self.pool.transactions() else {
+            return Ok(None);
+        };
+        let left = self.pool.devices_without_lv();
+        let is_known = left.as_ref().is_some_and(Vec::is_empty);
+        if is_known && self.pool.messages.is_empty() {
+            let (uuid, name) = (self.pool.lv.uuid, self.pool.lv.name.clone());
+            let numbered = NumberedPool { uuid, name, text, own: pool };
+            return Ok(Some(Change::SetTransactionId(numbered)));
+        }
+        let what = match &left {
+            None => ", and which devices it has shows only when it is not active".to_owned(),
+            Some(left) if left.is_empty() => ", and LVM has messages for it".to_owned(),
+            Some(left) => {
+                let ids: Vec<String> = left.iter().map(u32::to_string).collect();
+                format!(", and it has devices that no LV has: {}", ids.join(", "))
+            }
+        };
+        let why = format!("the pool is at transaction {pool}, LVM's text at {text}{what}");
+        Err(self.refuse(RefusalCode::PoolContradiction, why).with_help(
+            "the text may have gone back: `lvmend history list` shows newer ones, `lvmend history \
+             diff` which LVs they have",
+        ))
     }
 }

@@ -10,7 +10,7 @@ const KIND: Kind = Kind {
     severity: Severity::Critical,
     matters: "LVM refuses to activate the pool, or to change it: one of them did what the other does not \
               know of",
-    plan: None,
+    plan: Some("plans/thin-transaction-id.yaml"),
 };
 
 /// Finds them.

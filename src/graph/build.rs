@@ -14,7 +14,8 @@ use crate::model::vg::Vg;
 use crate::operation::{
     ActivateLvs, CheckSha256, ClearNeedsCheck, CommitMetadata, CopyLv, CopyTo, CreatePoolMetadata,
     DeactivateLvs, ExtendPool, ExtendVg, Operation, RebuildPoolMetadata, RefreshLvs,
-    RestoreMissingPv, SaveEvidence, SpliceLv, SwapPoolMetadata, Unmount, WritePvLabel, extents_of,
+    RestoreMissingPv, SaveEvidence, SetTransactionId, SpliceLv, SwapPoolMetadata, Unmount,
+    WritePvLabel, extents_of,
 };
 use crate::plan::document::{Check, CopyTarget, Task};
 use crate::plan::resolve::Goals;
@@ -62,6 +63,10 @@ impl Builder<'_> {
                 Change::RebuildPool(pool) => return self.rebuild(&name, pool),
                 Change::ExtendPool(pool) => {
                     Operation::ExtendPool(ExtendPool { vg, name: name.clone(), pool: pool.clone() })
+                }
+                Change::SetTransactionId(pool) => {
+                    let (name, pool) = (name.clone(), pool.clone());
+                    Operation::SetTransactionId(SetTransactionId { vg, name, pool })
                 }
                 Change::ClearNeedsCheck(pool) => {
                     let (name, pool) = (name.clone(), pool.clone());
@@ -211,6 +216,7 @@ impl Builder<'_> {
                 | Change::Deactivate(_)
                 | Change::Activate(_)
                 | Change::Refresh(_)
+                | Change::SetTransactionId(_)
                 | Change::ExtendPool(_) => continue,
             };
             let lv = vg.lv_by_uuid(uuid);
@@ -236,7 +242,8 @@ impl Builder<'_> {
             | Change::Refresh(_)
             | Change::ExtendPool(_)
             | Change::ClearNeedsCheck(_)
-            | Change::RebuildPool(_) => None,
+            | Change::RebuildPool(_)
+            | Change::SetTransactionId(_) => None,
         });
         recovered.or_else(|| {
             let vg = self.current()?;

@@ -23,7 +23,7 @@ fn rank(operation: &Operation) -> Rank {
         Operation::SaveEvidence(_) => 0,
         Operation::Unmount(_) => 1,
         // What a task had activated goes again behind it.
-        Operation::DeactivateLvs(DeactivateLvs { task_of: Some(_), .. }) => 16,
+        Operation::DeactivateLvs(DeactivateLvs { task_of: Some(_), .. }) => 17,
         Operation::DeactivateLvs(_) => 2,
         Operation::WritePvLabel(_) => 3,
         Operation::CommitMetadata(_) => 4,
@@ -35,12 +35,14 @@ fn rank(operation: &Operation) -> Rank {
         Operation::SwapPoolMetadata(_) => 10,
         // The room first: the kernel takes it when it is let in.
         Operation::ExtendPool(_) => 11,
-        Operation::ClearNeedsCheck(_) => 12,
-        Operation::RefreshLvs(_) => 13,
-        Operation::ActivateLvs(_) => 14,
-        Operation::CopyLv(_) => 15,
-        Operation::MountAgain(_) => 17,
-        Operation::CheckSha256(_) => 18,
+        // With another number LVM does not let the pool in.
+        Operation::SetTransactionId(_) => 12,
+        Operation::ClearNeedsCheck(_) => 13,
+        Operation::RefreshLvs(_) => 14,
+        Operation::ActivateLvs(_) => 15,
+        Operation::CopyLv(_) => 16,
+        Operation::MountAgain(_) => 18,
+        Operation::CheckSha256(_) => 19,
     };
     (operation.stage(), kind, operation.id())
 }

@@ -33,6 +33,7 @@ impl Operation {
             Self::CreatePoolMetadata(_)
             | Self::RebuildPoolMetadata(_)
             | Self::SwapPoolMetadata(_)
+            | Self::SetTransactionId(_)
             | Self::ClearNeedsCheck(_)
             // An LV that grows is suspended for a moment.
             | Self::ExtendPool(_)

@@ -31,6 +31,9 @@ pub fn problems(tree: &Tree) -> Vec<Problem> {
     checker.recovered_names(lvs);
     checker.copies(at(&json, "/tasks"));
     checker.copies_over(at(&json, "/tasks"));
+    for (name, pool) in entries(at(&json, "/thin_pools")) {
+        checker.pool(name, pool);
+    }
     checker.acceptances(at(&json, "/policy/accept"));
     checker.absolute_paths(at(&json, "/policy/busy/unmount"), &["policy", "busy", "unmount"]);
     checker.problems
@@ -96,6 +99,29 @@ impl Checker<'_> {
             let help = "a plan is applied in another directory than it was written in: \
                         write the path from `/` on";
             self.at_value(Code::RelativePath, path, message, help);
+        }
+    }
+
+    /// A pool of which nothing is asked; what only a rebuild heeds where none may be made.
+    fn pool(&mut self, name: &str, pool: &Value) {
+        let help = "write `metadata: {state: sound}`, or `data: {max_used_percent: …}`";
+        let is_empty = |value: &Value| value.as_object().is_none_or(serde_json::Map::is_empty);
+        if is_empty(pool) {
+            let message = format!("nothing is asked of thin pool `{name}`");
+            self.at_key(Code::NoEffect, &["thin_pools", name], message, help);
+        }
+        let data = at(pool, "/data");
+        if !data.is_null() && is_empty(data) {
+            let path = ["thin_pools", name, "data"];
+            let message = "nothing is asked of its data".to_owned();
+            self.at_key(Code::NoEffect, &path, message, "`min_size` or `max_used_percent`");
+        }
+        let metadata = at(pool, "/metadata");
+        let extends = text(at(metadata, "/method")).as_deref() == Some("extend");
+        if extends && !at(metadata, "/max_lost_mappings").is_null() {
+            let path = ["thin_pools", name, "metadata", "max_lost_mappings"];
+            let message = "`method: extend` never rebuilds, so nothing can be lost".to_owned();
+            self.at_key(Code::NoEffect, &path, message, "leave one of them out");
         }
     }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::ids::{LvName, LvmUuid, PvUuid};
-use crate::text::tree::{Entry, Section, Value};
+use crate::text::tree::{Body, Entry, Section, Value};
 
 /// Why a change cannot be made to a text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +49,26 @@ fn pv_section<'s, 'a>(
     };
     let key = pvs.sections().find(|(_, s)| is_it(s)).map(|(key, _)| key.to_vec());
     key.and_then(|key| pvs.section_mut(&key)).ok_or(EditError::NoPv(pv))
+}
+
+/// Sets the transaction id of a thin pool.
+///
+/// # Errors
+/// [`EditError`], when there is no such pool.
+pub fn set_transaction_id(vg: &mut Section<'_>, pool: &LvName, id: u64) -> Result<(), EditError> {
+    let lvs = vg.section_mut(b"logical_volumes").ok_or(EditError::NoSection("logical_volumes"))?;
+    let no_pool = || EditError::DoesNotFit(format!("{pool} is no thin pool in the metadata"));
+    let lv = lvs.section_mut(pool.as_str().as_bytes()).ok_or_else(no_pool)?;
+    let segments = lv.entries.iter_mut().filter_map(|entry| match &mut entry.body {
+        Body::Section(segment) => Some(segment),
+        Body::Value(_) => None,
+    });
+    let mut pools =
+        segments.filter(|s| s.value("type").and_then(Value::as_text) == Some(b"thin-pool"));
+    let segment = pools.next().ok_or_else(no_pool)?;
+
+    segment.set_value("transaction_id", Value::integer(id), "pool");
+    Ok(())
 }
 
 /// Takes an LV out.

@@ -281,6 +281,7 @@ fn live_operations() -> Vec<Operation> {
         planned(&active, &inactive),
         planned(&live_pools::damaged(), &used),
         planned(&live_pools::flagged(), &larger),
+        planned(&live_pools::numbered(), &larger),
     ];
     let planned = plans.into_iter().flat_map(|planned| planned.graph.operations);
     planned.chain([Operation::ExtendVg(extend), Operation::MountAgain(again)]).collect()

@@ -122,3 +122,32 @@ fn once_the_pool_is_used_there_is_no_way_back() {
     let text = format!("{}logical_volumes: {{thin1: {{activation: active}}}}\n", asks(METADATA));
     snapshot("pools-used", &story(&damaged(), &text));
 }
+
+/// A pool at another transaction, with the devices that the text has.
+pub fn numbered() -> Inventory {
+    let mut inventory = machine("thin");
+    judged(&mut inventory, Ok(()));
+    for found in inventory.pools.values_mut() {
+        let ThinSuperblockBlock::Sound(superblock) = &mut found.block else { panic!() };
+        superblock.transaction_id = 9;
+    }
+    inventory
+}
+
+#[test]
+fn a_number_alone_is_set_and_devices_that_differ_are_not() {
+    let mut all = story(&numbered(), &asks(METADATA));
+    let mut more = numbered();
+    for found in more.pools.values_mut() {
+        let details = found.details.as_mut().unwrap();
+        let one = details[&1];
+        details.insert(77, one);
+    }
+    all += &format!("# a device more\n{}\n", told(&planned(&more, &asks(METADATA))));
+    let mut less = numbered();
+    for found in less.pools.values_mut() {
+        found.details.as_mut().unwrap().remove(&1).unwrap();
+    }
+    all += &format!("# a device less\n{}\n", told(&planned(&less, &asks(METADATA))));
+    snapshot("pools-numbers", &all);
+}

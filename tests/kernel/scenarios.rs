@@ -27,6 +27,7 @@ mod state_directory;
 mod thin_damaged;
 mod thin_full;
 mod thin_needs_check;
+mod thin_transaction_id;
 mod udev;
 mod unmount_and_mount;
 mod wiped_everything;
@@ -36,7 +37,7 @@ mod witness;
 use crate::scenario::Scenario;
 
 /// In the order in which they are run.
-pub const ALL: [Scenario; 32] = [
+pub const ALL: [Scenario; 33] = [
     boots::SCENARIO,
     images::SCENARIO,
     disks_come_back::SCENARIO,
@@ -55,6 +56,7 @@ pub const ALL: [Scenario; 32] = [
     not_ours::SCENARIO,
     half_done_tables::SCENARIO,
     thin_needs_check::SCENARIO,
+    thin_transaction_id::SCENARIO,
     thin_full::SCENARIO,
     thin_damaged::SCENARIO,
     competition::SCENARIO,

@@ -136,7 +136,8 @@ pub(super) fn check(subject: &Subject<'_>, diff: &mut Diff) {
             | Change::Extend(_)
             | Change::ExtendPool(_)
             | Change::ClearNeedsCheck(_)
-            | Change::RebuildPool(_) => None,
+            | Change::RebuildPool(_)
+            | Change::SetTransactionId(_) => None,
         })
         .collect();
     let map = ExtentMap::of(vg);
