@@ -15,7 +15,7 @@ use crate::diff::live::refuse_allocation;
 use crate::diff::{Base, Change, Context, Diff, Refusal, RefusalCode};
 use crate::ids::{LvName, LvUuid};
 use crate::model::inventory::Realm;
-use crate::model::live::{Live, PoolMode};
+use crate::model::live::PoolMode;
 use crate::model::pools::{Pool, Transactions, pool};
 use crate::model::thin_pool::PoolTrial;
 use crate::model::vg::{Lv, Vg};
@@ -85,7 +85,7 @@ pub fn wrong_pools(context: &Context<'_>, base: &Base, diff: &mut Diff) {
         else {
             continue;
         };
-        let subject = Subject { context, live, pool, wanted };
+        let subject = Subject { context, pool, wanted };
         match subject.compare(&mut room) {
             Ok(changes) => diff.changes.extend(changes),
             Err(refusal) => diff.refusals.push(refusal),
@@ -99,7 +99,6 @@ pub fn wrong_pools(context: &Context<'_>, base: &Base, diff: &mut Diff) {
 
 struct Subject<'a> {
     context: &'a Context<'a>,
-    live: &'a Live,
     pool: Pool<'a>,
     wanted: &'a WantedPool,
 }
@@ -216,13 +215,9 @@ impl Subject<'_> {
                 "it is active, {}{flag}: what ails its metadata shows only when it is not",
                 status.mode.shown()
             );
-            let names: Vec<String> = std::iter::once(&self.pool.lv.name)
-                .chain(self.active_thin_lvs())
-                .map(|name| format!("{name}: {{activation: inactive}}"))
-                .collect();
             return Err(self.refuse(RefusalCode::PoolActive, why).with_help(format!(
-                "first a plan with `logical_volumes: {{{}}}`; plan again after that",
-                names.join(", ")
+                "first a plan with `thin_pools: {{{}: {{activation: inactive}}}}`; plan again after that",
+                self.pool.lv.name
             )));
         }
         self.contradictions()?;
@@ -231,16 +226,6 @@ impl Subject<'_> {
             larger.why.push(why);
         }
         Ok(())
-    }
-
-    fn active_thin_lvs(&self) -> Vec<&LvName> {
-        let vg = self.vg();
-        let names = self.pool.thin_lvs().into_values();
-        let is_active =
-            |name: &&LvName| vg.lv(name).is_some_and(|lv| self.live.is_active(vg.uuid, lv.uuid));
-        let mut names: Vec<&LvName> = names.filter(is_active).collect();
-        names.sort();
-        names
     }
 
     /// What came of judging its metadata on a copy.

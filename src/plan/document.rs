@@ -179,6 +179,11 @@ pub struct ThinPool {
     #[serde(default)]
     #[schemars(with = "PoolData")]
     pub data: Option<PoolData>,
+    /// Of the pool and its thin LVs, as far as `logical_volumes` does not name them. `active` leaves
+    /// out thin LVs that are flagged to be skipped at activation.
+    #[serde(default)]
+    #[schemars(with = "Activation")]
+    pub activation: Option<Activation>,
 }
 
 /// The metadata of a thin pool.

@@ -186,8 +186,9 @@ impl Resolver<'_> {
         });
         let attached = self.attached();
         let present = self.present();
-        let (activation, notes) = self.activation();
+        let (mut activation, notes) = self.activation();
         let thin_pools = self.thin_pools();
+        self.activation_of_pools(&thin_pools, &mut activation);
         self.check_lvs_of_tasks(&present);
         Goals {
             vg: self.vg.uuid,

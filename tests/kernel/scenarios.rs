@@ -26,6 +26,7 @@ mod signals;
 mod state_directory;
 mod thin_damaged;
 mod thin_full;
+mod thin_killed;
 mod thin_needs_check;
 mod thin_transaction_id;
 mod udev;
@@ -37,7 +38,7 @@ mod witness;
 use crate::scenario::Scenario;
 
 /// In the order in which they are run.
-pub const ALL: [Scenario; 33] = [
+pub const ALL: [Scenario; 35] = [
     boots::SCENARIO,
     images::SCENARIO,
     disks_come_back::SCENARIO,
@@ -62,6 +63,8 @@ pub const ALL: [Scenario; 33] = [
     competition::SCENARIO,
     killed::SCENARIO,
     signals::SCENARIO,
+    thin_killed::SCENARIO,
+    thin_killed::EVERY_RECORD,
     crash_matrix::SCENARIO,
     not_root::SCENARIO,
     locked::SCENARIO,

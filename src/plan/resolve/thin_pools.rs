@@ -1,9 +1,13 @@
 //! Which thin pools a plan is about.
 
+use crate::ids::LvName;
+use crate::model::flags::LvFlag;
 use crate::model::segment::SegmentKind;
 use crate::model::vg::Lv;
+use crate::plan::document::Activation;
+use crate::plan::glob::LvPattern;
 use crate::plan::problem::{Code, Problem};
-use crate::plan::resolve::{Resolver, WantedPool};
+use crate::plan::resolve::{Resolver, WantedActivation, WantedPool};
 
 impl Resolver<'_> {
     /// Pools of the current metadata, by name.
@@ -33,8 +37,48 @@ impl Resolver<'_> {
         }
         found
     }
+
+    /// A pool and its thin LVs; what `logical_volumes` says of one of them by name, or leaves as it
+    /// is, beats that.
+    pub(super) fn activation_of_pools(
+        &self,
+        pools: &[WantedPool],
+        into: &mut Vec<WantedActivation>,
+    ) {
+        let Some(vg) = &self.vg.current else { return };
+        for pool in pools {
+            let Some(activation) = pool.wanted.activation else { continue };
+            let is_of_pool = |lv: &&Lv| lv.name == pool.name || is_thin_of(lv, &pool.name);
+            for lv in vg.lvs.iter().filter(is_of_pool) {
+                let is_skipped =
+                    activation == Activation::Active && lv.flags.has(LvFlag::ActivationSkip);
+                let is_named =
+                    into.iter().any(|wanted| wanted.name == lv.name) || self.is_left(&lv.name);
+                if activation == Activation::Unchanged || is_skipped || is_named {
+                    continue;
+                }
+                let (name, key) = (lv.name.clone(), lv.name.clone());
+                into.push(WantedActivation { name, key, uuid: None, activation });
+            }
+        }
+        into.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+
+    /// Whether `logical_volumes` says by name that it stays as it is.
+    fn is_left(&self, name: &LvName) -> bool {
+        self.plan.document.logical_volumes.iter().any(|(pattern, lv)| {
+            matches!(pattern, LvPattern::Name(key) if key == name)
+                && lv.activation == Some(Activation::Unchanged)
+        })
+    }
 }
 
 fn is_pool(lv: &Lv) -> bool {
     lv.segments.iter().any(|segment| matches!(segment.kind, SegmentKind::ThinPool { .. }))
+}
+
+fn is_thin_of(lv: &Lv, name: &LvName) -> bool {
+    lv.segments
+        .iter()
+        .any(|segment| matches!(&segment.kind, SegmentKind::Thin { pool, .. } if pool == name))
 }

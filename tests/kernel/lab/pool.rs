@@ -106,6 +106,12 @@ impl Pool {
         });
     }
 
+    /// Deactivates everything and damages what a repair brings back.
+    pub fn damage_when_down(&self) {
+        lvm("lvchange -an vg");
+        self.damage("metadata space map");
+    }
+
     /// Damages a part of the metadata.
     pub fn damage(&self, what: &str) {
         println!("# damage: {what}");

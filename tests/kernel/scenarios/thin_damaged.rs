@@ -36,6 +36,17 @@ fn story() {
     pool.mend(&rebuild);
     pool.holds_everything();
 
+    // All in one plan, which says where the way back ends.
+    pool.damage_when_down();
+    let asks = "thin_pools: {pool: {metadata: {state: sound}, activation: active}}";
+    let all = plan("all", &format!("volume_group: {{name: vg}}\n{asks}"));
+    let said = lvmend(&format!("{} plan {all}", pool.scratch)).exits(2);
+    said.says("Point of no return: operation 5");
+    pool.mend(&all);
+    assert_eq!(lvm("lvs --noheadings -o lv_active vg/one").answer(), "active");
+    lvmend(&format!("{} rollback {}", pool.scratch, newest_run())).exits(3);
+    pool.holds_everything();
+
     // The mappings of a device: gone, and told.
     lvm("lvchange -an vg");
     pool.damage("mappings");

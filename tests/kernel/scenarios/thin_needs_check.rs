@@ -22,10 +22,7 @@ fn story() {
     // What ails an active pool shows only when it is not.
     let refused = lvmend(&format!("{} plan {flag}", pool.scratch)).exits(3).says("pool-active");
     refused.says("pool: {activation: inactive}");
-    mend(&plan(
-        "down",
-        "volume_group: {name: vg}\nlogical_volumes: {pool: {activation: inactive}}",
-    ));
+    mend(&plan("down", "volume_group: {name: vg}\nthin_pools: {pool: {activation: inactive}}"));
 
     pool.mend(&flag).says("clear needs_check");
     lvm("lvchange -ay vg/pool");
