@@ -36,7 +36,10 @@ pub use busy::{MountedLv, refuse_file_users, refuse_in_use, to_unmount};
 pub use extend::{BlankDevice, NewDevices, not_blank};
 pub use label::identity_of;
 pub use live::{in_the_way, refuse_users, users};
-pub use pools::{FlaggedPool, LargerPool, Loss, NumberedPool, RebuiltDevice, RebuiltPool, losses};
+pub use pools::{
+    FlaggedPool, LargerPool, Loss, NumberedPool, RebuiltDevice, RebuiltPool, SeenMetadata,
+    extents_of, losses,
+};
 pub use refresh::RefreshedLv;
 
 /// What a plan comes to in the face of an inventory.

@@ -60,7 +60,7 @@ pub use restore_missing_pv::RestoreMissingPv;
 pub use save_evidence::SaveEvidence;
 pub use set_transaction_id::SetTransactionId;
 pub use splice_lv::SpliceLv;
-pub use swap_pool_metadata::{SwapPoolMetadata, extents_of};
+pub use swap_pool_metadata::SwapPoolMetadata;
 pub use touches::{Resource, Touches};
 pub use unmount::Unmount;
 pub use write_pv_label::WritePvLabel;

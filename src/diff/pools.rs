@@ -23,7 +23,7 @@ use crate::plan::document::{PoolMetadata, PoolMethod};
 use crate::plan::resolve::WantedPool;
 use crate::units::Extents;
 
-pub use rebuild::{Loss, RebuiltDevice, RebuiltPool, losses};
+pub use rebuild::{Loss, RebuiltDevice, RebuiltPool, SeenMetadata, extents_of, losses};
 
 /// A pool that is made larger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -241,43 +241,64 @@ impl Subject<'_> {
         }
     }
 
-    /// LVM's text and the pool must have the same devices. Where they have, a transaction id that
-    /// differs is only a number; else which of them is right is for a person.
-    fn contradictions(&self) -> Result<Option<Change>, Refusal> {
+    /// Thin LVs whose device the pool does not have.
+    fn refuse_lvs_without_device(&self) -> Result<(), Refusal> {
         let lost = self.pool.lvs_without_device().unwrap_or_default();
-        if !lost.is_empty() {
-            let names: Vec<String> = lost.iter().map(|(_, name)| name.to_string()).collect();
-            let why = format!(
-                "its metadata is sound, but lacks the devices of {}: no rebuild brings them back",
-                names.join(", ")
-            );
-            return Err(self.refuse(RefusalCode::PoolContradiction, why).with_help(
-                "an older copy of the metadata, such as POOL_meta0, may have them; let nothing write \
-                 to the pool before",
-            ));
+        if lost.is_empty() {
+            return Ok(());
         }
+        let names: Vec<String> = lost.iter().map(|(_, name)| name.to_string()).collect();
+        let why = format!(
+            "its list of devices lacks those of {}: no rebuild brings them back",
+            names.join(", ")
+        );
+        Err(self.refuse(RefusalCode::PoolContradiction, why).with_help(
+            "an older copy of the metadata, such as POOL_meta0, may have them; let nothing write to the \
+             pool before",
+        ))
+    }
+
+    /// LVM's text and the pool must have the same devices. Where they have, and the pool is ahead, a
+    /// transaction id that differs is only a number; else which of them is right is for a person.
+    fn contradictions(&self) -> Result<Option<Change>, Refusal> {
+        self.refuse_lvs_without_device()?;
         let Some(Transactions::Differ { pool, text }) = self.pool.transactions() else {
             return Ok(None);
         };
-        let left = self.pool.devices_without_lv();
-        let is_known = left.as_ref().is_some_and(Vec::is_empty);
-        if is_known && self.pool.messages.is_empty() {
+        let against = if pool < text {
+            Some("the pool went back in time, and what was written since is not in it".to_owned())
+        } else if !self.pool.messages.is_empty() {
+            Some("LVM has messages for it".to_owned())
+        } else {
+            self.other_devices()
+        };
+        let Some(against) = against else {
             let (uuid, name) = (self.pool.lv.uuid, self.pool.lv.name.clone());
             let numbered = NumberedPool { uuid, name, text, own: pool };
             return Ok(Some(Change::SetTransactionId(numbered)));
-        }
-        let what = match &left {
-            None => ", and which devices it has shows only when it is not active".to_owned(),
-            Some(left) if left.is_empty() => ", and LVM has messages for it".to_owned(),
-            Some(left) => {
-                let ids: Vec<String> = left.iter().map(u32::to_string).collect();
-                format!(", and it has devices that no LV has: {}", ids.join(", "))
-            }
         };
-        let why = format!("the pool is at transaction {pool}, LVM's text at {text}{what}");
+        let why = format!("the pool is at transaction {pool}, LVM's text at {text}: {against}");
         Err(self.refuse(RefusalCode::PoolContradiction, why).with_help(
-            "the text may have gone back: `lvmend history list` shows newer ones, `lvmend history \
-             diff` which LVs they have",
+            "where the text went back, `lvmend history list` shows newer ones; where the pool did, an \
+             older copy was swapped in or a repair took older trees",
         ))
+    }
+
+    /// What shows that the devices of the pool are not those that LVM knows. A number that was used
+    /// again stands for another device: the transaction in which it was made tells.
+    fn other_devices(&self) -> Option<String> {
+        let Some(details) = self.pool.on_disk.and_then(|found| found.details.as_ref().ok()) else {
+            return Some("which devices it has shows only when it is not active".to_owned());
+        };
+        let left = self.pool.devices_without_lv().unwrap_or_default();
+        if !left.is_empty() {
+            let ids: Vec<String> = left.iter().map(u32::to_string).collect();
+            return Some(format!("it has devices that no LV has: {}", ids.join(", ")));
+        }
+        let made = self.pool.made_in();
+        let other = details.iter().find(|(id, found)| {
+            made.get(id).is_some_and(|(_, transaction)| *transaction != found.transaction_id)
+        });
+        other.map(|(id, _)| format!("its device {id} is another one than LVM knows by that number"))
     }
 }

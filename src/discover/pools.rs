@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::discover::JudgedPools;
 use crate::host::ReadHost;
-use crate::ids::{LvUuid, VgUuid};
+use crate::ids::{Digest, LvUuid, VgUuid};
 use crate::model::inventory::Inventory;
 use crate::model::mapping::Place;
 use crate::model::pools::{Pool, pools};
@@ -74,7 +74,8 @@ pub fn judge_pools(
 
 fn look_at(host: &dyn ReadHost, content: &Content) -> Result<PoolMetadata, String> {
     let mut read = |number: u64| read_block(host, content, number);
-    let block = parse_thin_superblock(&read(0)?);
+    let first = read(0)?;
+    let (block, digest) = (parse_thin_superblock(&first), Digest::of(&first));
     let unread = || "there is no superblock that leads to it".to_owned();
     let (details, mapped) = match &block {
         ThinSuperblockBlock::Sound(ThinSuperblock { details_root, mapping_root, .. }) => {
@@ -84,7 +85,7 @@ fn look_at(host: &dyn ReadHost, content: &Content) -> Result<PoolMetadata, Strin
         | ThinSuperblockBlock::Foreign
         | ThinSuperblockBlock::Damaged(_) => (Err(unread()), Err(unread())),
     };
-    Ok(PoolMetadata { block, details, mapped })
+    Ok(PoolMetadata { digest, block, details, mapped })
 }
 
 /// A block of the metadata. It may lie on several pieces.

@@ -15,7 +15,7 @@ use crate::operation::{
     ActivateLvs, CheckSha256, ClearNeedsCheck, CommitMetadata, CopyLv, CopyTo, CreatePoolMetadata,
     DeactivateLvs, ExtendPool, ExtendVg, Operation, RebuildPoolMetadata, RefreshLvs,
     RestoreMissingPv, SaveEvidence, SetTransactionId, SpliceLv, SwapPoolMetadata, Unmount,
-    WritePvLabel, extents_of,
+    WritePvLabel,
 };
 use crate::plan::document::{Check, CopyTarget, Task};
 use crate::plan::resolve::Goals;
@@ -121,11 +121,6 @@ impl Builder<'_> {
     /// New metadata of a thin pool: an LV for it, what goes into it, and its place in the pool.
     fn rebuild(&self, name: &VgName, pool: &RebuiltPool) -> Vec<Operation> {
         let vg = self.goals.vg;
-        let old = self.current().and_then(|vg| {
-            let lv = vg.lv_by_uuid(pool.uuid)?;
-            let found = crate::model::pools::pool(self.inventory, vg, lv)?;
-            Some(extents_of(vg, found.metadata))
-        });
         let (one, two, three) = (name.clone(), name.clone(), name.clone());
         vec![
             Operation::CreatePoolMetadata(CreatePoolMetadata { vg, name: one, pool: pool.clone() }),
@@ -134,12 +129,7 @@ impl Builder<'_> {
                 name: two,
                 pool: pool.clone(),
             }),
-            Operation::SwapPoolMetadata(SwapPoolMetadata {
-                vg,
-                name: three,
-                pool: pool.clone(),
-                old: old.unwrap_or_default(),
-            }),
+            Operation::SwapPoolMetadata(SwapPoolMetadata { vg, name: three, pool: pool.clone() }),
         ]
     }
 

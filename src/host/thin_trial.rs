@@ -17,6 +17,9 @@ use crate::ondisk::thin_tree::{Block, read_details};
 use crate::operation::act::Content;
 use crate::units::Bytes;
 
+/// A copy, a dump, which as text is larger, and a rebuild, which may unshare.
+const ROOM_TIMES: u64 = 6;
+
 /// A directory that is gone with what is in it when it is not needed any more.
 #[derive(Debug)]
 pub struct Scratch {
@@ -47,6 +50,24 @@ impl Scratch {
                  let them ({error}): name a directory on another with --scratch-dir"
             )),
         }
+    }
+
+    /// Whether a copy, a dump and a rebuild of this metadata fit, as far as that can be told.
+    ///
+    /// # Errors
+    /// That they do not, for people.
+    pub fn has_room(&self, content: &Content) -> Result<(), String> {
+        let size = content.len.bytes().unwrap_or(METADATA_MAX);
+        let needed = Bytes::new(size.get().saturating_mul(ROOM_TIMES));
+        let found = nix::sys::statvfs::statvfs(&self.path).map_err(|error| error.to_string())?;
+        let free = Bytes::new(found.blocks_available().saturating_mul(found.fragment_size()));
+        if free >= needed {
+            return Ok(());
+        }
+        Err(format!(
+            "a copy of {size} of metadata, its dump and its rebuild may take {needed}, and {free} are \
+             free in the scratch directory: name another with --scratch-dir"
+        ))
     }
 
     /// A file in it.
@@ -102,13 +123,28 @@ pub fn try_pool(
     let tools = ThinTools::find()?;
     let scratch = Scratch::make(within)?;
     let metadata = scratch.file("metadata");
+    scratch.has_room(content)?;
     let (_, size) = copy_metadata(host, content, &metadata).map_err(|error| error.in_full())?;
     let checked = tools.check(&metadata)?;
     if checked.is_ok() && !rebuild {
         return Ok(PoolTrial { checked, rebuilt: None });
     }
-    let result = try_rebuild(&tools, &scratch, &metadata, size, checked.is_err());
+    let result = try_rebuild(&tools, &scratch, &metadata, size);
     Ok(PoolTrial { checked, rebuilt: Some(result) })
+}
+
+/// Dumps metadata as it stands; where that cannot be, repairs it on the way, which may take older
+/// trees. Tells whether it did.
+///
+/// # Errors
+/// Why neither could be done, for people.
+pub fn dump_metadata(tools: &ThinTools, metadata: &str, dump: &str) -> Result<bool, String> {
+    let Err(said) = tools.dump(metadata, dump, false)? else { return Ok(false) };
+    if let Some(why) = tools.refuse_repair() {
+        return Err(format!("thin_dump: {said}. {why}"));
+    }
+    tools.dump(metadata, dump, true)?.map_err(|said| format!("thin_dump -r: {said}"))?;
+    Ok(true)
 }
 
 fn try_rebuild(
@@ -116,13 +152,9 @@ fn try_rebuild(
     scratch: &Scratch,
     metadata: &str,
     size: Bytes,
-    repair: bool,
 ) -> Result<Rebuilt, String> {
-    if let Some(why) = tools.refuse_repair().filter(|_| repair) {
-        return Err(why);
-    }
     let dump = scratch.file("dump.xml");
-    tools.dump(metadata, &dump, repair)?.map_err(|said| format!("thin_dump: {said}"))?;
+    let repaired = dump_metadata(tools, metadata, &dump)?;
     let result = scratch.file("rebuilt");
     // Dumps of the older tools unshare what snapshots share, and need more room than before.
     let mut size = size;
@@ -138,7 +170,7 @@ fn try_rebuild(
     }
     tools.check(&result)?.map_err(|said| format!("thin_check of what was rebuilt: {said}"))?;
     let file = File::open(&result).map_err(|error| format!("{result}: {error}"))?;
-    read_rebuilt(&mut |number| {
+    read_rebuilt(repaired, &mut |number| {
         let mut block: Block = [0; BLOCK_SIZE];
         let offset = number.saturating_mul(METADATA_BLOCK.get());
         file.read_exact_at(&mut block, offset).map_err(|error| error.to_string())?;
@@ -150,11 +182,14 @@ fn try_rebuild(
 ///
 /// # Errors
 /// What is wrong with it, for people.
-pub fn read_rebuilt(read: &mut dyn FnMut(u64) -> Result<Block, String>) -> Result<Rebuilt, String> {
+pub fn read_rebuilt(
+    repaired: bool,
+    read: &mut dyn FnMut(u64) -> Result<Block, String>,
+) -> Result<Rebuilt, String> {
     match parse_thin_superblock(&read(0)?) {
         ThinSuperblockBlock::Sound(superblock) => {
             let details = read_details(superblock.details_root, read)?;
-            Ok(Rebuilt { superblock, details })
+            Ok(Rebuilt { repaired, superblock, details })
         }
         ThinSuperblockBlock::Zeroed
         | ThinSuperblockBlock::Foreign

@@ -125,10 +125,18 @@ impl<'a> Pool<'a> {
 
     /// Its thin LVs by device number, in LVM's text.
     pub fn thin_lvs(&self) -> BTreeMap<u32, &'a LvName> {
+        self.made_in().into_iter().map(|(id, (name, _))| (id, name)).collect()
+    }
+
+    /// Its thin LVs by device number, in LVM's text, each with the transaction in which it was made.
+    pub fn made_in(&self) -> BTreeMap<u32, (&'a LvName, u64)> {
         let of_pool = |lv: &'a Lv| {
             lv.segments.iter().find_map(|segment| {
-                let SegmentKind::Thin { pool, device_id, .. } = &segment.kind else { return None };
-                (*pool == self.lv.name).then_some((*device_id, &lv.name))
+                let SegmentKind::Thin { pool, device_id, transaction_id, .. } = &segment.kind
+                else {
+                    return None;
+                };
+                (*pool == self.lv.name).then_some((*device_id, (&lv.name, *transaction_id)))
             })
         };
         self.vg.lvs.iter().filter_map(of_pool).collect()

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::ids::Digest;
 use crate::units::{Bytes, Sectors};
 
 /// LVM gives the kernel no more metadata than this: 15.81 GiB.
@@ -119,6 +120,8 @@ pub struct ThinDevice {
 /// What stands in the metadata LV of a pool that is not active.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolMetadata {
+    /// The digest of its first block, which is another one after every commit.
+    pub digest: Digest,
     /// Its first block.
     pub block: ThinSuperblockBlock,
     /// The devices of the details tree, by number; why it could not be read.
@@ -175,9 +178,34 @@ pub struct PoolTrial {
     pub rebuilt: Option<Result<Rebuilt, String>>,
 }
 
+impl Rebuilt {
+    /// What shows that a repair took other trees than those that counted: a tool may take older
+    /// ones that are whole, and says nothing. `old` is what stood there.
+    pub fn other_than(
+        &self,
+        old: &ThinSuperblock,
+        details: &BTreeMap<u32, ThinDevice>,
+    ) -> Option<String> {
+        if (self.superblock.transaction_id, self.superblock.time) != (old.transaction_id, old.time)
+        {
+            return Some("it is of another transaction or time than the old metadata".to_owned());
+        }
+        let differs = |(device, found): (&u32, &ThinDevice)| {
+            let is_same = details.get(device).is_some_and(|old| {
+                let key = |d: &ThinDevice| (d.transaction_id, d.creation_time, d.snapshot_time);
+                key(old) == key(found) && found.mapped_blocks <= old.mapped_blocks
+            });
+            (!is_same).then(|| format!("its device {device} is not as the old metadata has it"))
+        };
+        self.details.iter().find_map(differs)
+    }
+}
+
 /// Metadata that was rebuilt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rebuilt {
+    /// Whether the old had to be repaired on the way, as it could not be dumped as it stands.
+    pub repaired: bool,
     /// Its superblock.
     pub superblock: ThinSuperblock,
     /// Its devices, by number.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::diff::RebuiltDevice;
+use crate::diff::{RebuiltDevice, SeenMetadata};
 use crate::ids::{DeviceName, Digest, LvName, LvUuid, PvUuid, VgUuid};
 use crate::model::inventory::MANIFEST_SUFFIX;
 use crate::model::mapping::ContentMap;
@@ -147,14 +147,12 @@ pub struct RebuildThin {
     pub content: Content,
     /// Where the new goes.
     pub to: CopyDevice,
-    /// Whether the old is repaired on the way.
+    /// Whether the old may be repaired on the way.
     pub repair: bool,
     /// The devices it must have, and how many blocks each maps.
     pub devices: Vec<RebuiltDevice>,
-    /// How many mapped blocks may be lost, in all.
-    pub max_lost_mappings: u64,
-    /// The transaction id of LVM's text, which that of the metadata must agree with.
-    pub transaction_id: u64,
+    /// What the old metadata says of itself.
+    pub seen: SeenMetadata,
 }
 
 /// One thing to be done.

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::diff::{RebuiltPool, refuse_in_use};
+use crate::diff::{RebuiltPool, extents_of, refuse_in_use};
 use crate::ids::{VgName, VgUuid};
 use crate::model::compare::Difference;
 use crate::model::inventory::{Inventory, Realm};
@@ -31,9 +31,16 @@ pub struct CreatePoolMetadata {
     pub pool: RebuiltPool,
 }
 
+/// What tells an LV that was made here from any other of that name.
+const TAG: &str = "lvmend.pool_metadata";
+
 impl CreatePoolMetadata {
-    fn made<'a>(&self, now: &'a Inventory) -> Option<&'a Lv> {
+    fn found<'a>(&self, now: &'a Inventory) -> Option<&'a Lv> {
         current(now, self.vg).ok()?.lv(&self.pool.beside)
+    }
+
+    fn is_made_here(&self, lv: &Lv) -> bool {
+        lv.len() == self.pool.size && lv.has_visible() && lv.tags.iter().any(|tag| tag.raw() == TAG)
     }
 }
 
@@ -73,7 +80,7 @@ impl Contract for CreatePoolMetadata {
 
     fn lower(&self, now: &Inventory, _: &Signature) -> Result<Lowered, Unfit> {
         let pool = pool_of(now, self.vg, self.pool.uuid, &self.pool.name)?;
-        if self.made(now).is_some() {
+        if self.found(now).is_some() {
             let why = format!("somebody made an LV {} meanwhile", self.pool.beside);
             return Err(Unfit::new(why));
         }
@@ -81,7 +88,8 @@ impl Contract for CreatePoolMetadata {
         let extents = self.pool.size.get().to_string();
         let words = ["lvcreate", "--yes", "-ay", "-Zn", "-Wn", "-n"].map(str::to_owned);
         let mut args = words.to_vec();
-        args.extend([self.pool.beside.to_string(), "-l".to_owned(), extents]);
+        args.push(self.pool.beside.to_string());
+        args.extend(["--addtag".to_owned(), TAG.to_owned(), "-l".to_owned(), extents]);
         args.extend(devices_option(setup, &devices_of_vg(now, self.vg)));
         args.push(pool.vg.name.to_string());
         let mut predicted = now.clone();
@@ -90,8 +98,8 @@ impl Contract for CreatePoolMetadata {
     }
 
     fn probe(&self, now: &Inventory) -> Probe {
-        match self.made(now) {
-            Some(lv) if lv.len() == self.pool.size => Probe::After,
+        match self.found(now) {
+            Some(lv) if self.is_made_here(lv) => Probe::After,
             Some(_) => Probe::Neither,
             None => Probe::Before,
         }
@@ -102,16 +110,19 @@ impl Contract for CreatePoolMetadata {
     }
 
     fn lower_undo(&self, now: &Inventory, _: &Signature) -> Result<Lowered, Unfit> {
-        let Some(lv) = self.made(now) else {
+        let Some(lv) = self.found(now) else {
             return Ok(Lowered { acts: Vec::new(), predicted: now.clone() });
         };
         let vg = current(now, self.vg)?;
+        let pool = pool_of(now, self.vg, self.pool.uuid, &self.pool.name)?;
+        // After a swap the old metadata has this name, and in some versions of LVM2 this tag.
+        let has_old = extents_of(vg, pool.metadata) == self.pool.old;
+        if !has_old || extents_of(vg, lv) == self.pool.old || !self.is_made_here(lv) {
+            let why = format!("LV {} is not the one that was made: it is not removed", lv.name);
+            return Err(Unfit::new(why));
+        }
         if let Some(refusal) = refuse_in_use(live_of(now)?, vg, lv, &[]) {
             return Err(Unfit::in_use(format!("{}: {}", refusal.object, refusal.why)));
-        }
-        if lv.len() != self.pool.size || !lv.has_visible() {
-            let why = format!("LV {} is not the one that was made any more", lv.name);
-            return Err(Unfit::new(why));
         }
         let setup = lvm_of(now)?;
         let mut args = ["lvremove", "--yes"].map(str::to_owned).to_vec();

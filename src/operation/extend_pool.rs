@@ -109,7 +109,10 @@ impl Contract for ExtendPool {
             return false;
         };
         let (lv, name) = (lv.as_str(), self.pool.name.as_str());
-        let is_part = |part: &str| ["", "_tmeta", "_tdata"].contains(&part);
+        // Of RAID the legs grow as well.
+        let is_part = |part: &str| {
+            part.is_empty() || part.starts_with("_tmeta") || part.starts_with("_tdata")
+        };
         lv.strip_prefix(name).is_some_and(is_part) || lv.ends_with("_pmspare")
     }
 }

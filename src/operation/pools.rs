@@ -1,8 +1,10 @@
 //! What operations on thin pools have in common.
 
+use crate::diff::SeenMetadata;
 use crate::ids::{LvUuid, VgUuid};
 use crate::model::inventory::Inventory;
 use crate::model::pools::{Pool, pool};
+use crate::model::thin_pool::PoolMetadata;
 use crate::operation::Unfit;
 use crate::operation::activation::current;
 
@@ -28,4 +30,14 @@ pub fn check_inactive(now: &Inventory, pool: &Pool<'_>) -> Result<(), Unfit> {
         None => Ok(()),
         Some(lv) => Err(Unfit::new(format!("LV {} is active: somebody activated it", lv.name))),
     }
+}
+
+/// Its metadata is still what it was when the plan was made: nobody used the pool since.
+pub fn check_seen(pool: &Pool<'_>, seen: SeenMetadata) -> Result<(), Unfit> {
+    let now = pool.on_disk.and_then(PoolMetadata::superblock).map(SeenMetadata::of);
+    if now == Some(seen) {
+        return Ok(());
+    }
+    let why = "its metadata is not what it was: somebody used the pool since";
+    Err(Unfit::new(format!("thin pool {}: {why}", pool.lv.name)))
 }

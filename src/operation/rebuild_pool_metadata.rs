@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::diff::{RebuiltPool, refuse_in_use};
+use crate::diff::{RebuiltDevice, RebuiltPool, extents_of, refuse_in_use};
 use crate::ids::{VgName, VgUuid};
 use crate::model::inventory::{Inventory, Realm};
 use crate::model::live::lvm_device_name;
@@ -16,7 +16,7 @@ use crate::operation::act::{Act, CopyDevice, RebuildThin};
 use crate::operation::activation::current;
 use crate::operation::command::live_of;
 use crate::operation::content::content_of;
-use crate::operation::pools::{check_inactive, pool_of};
+use crate::operation::pools::{check_inactive, check_seen, pool_of};
 use crate::operation::{Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit};
 use crate::plan::hazard::Hazard;
 
@@ -35,7 +35,10 @@ impl RebuildPoolMetadata {
     fn device(&self, now: &Inventory) -> Result<CopyDevice, Unfit> {
         let (live, vg) = (live_of(now)?, current(now, self.vg)?);
         let name = &self.pool.beside;
-        let lv = vg.lv(name).filter(|lv| lv.len() == self.pool.size && lv.has_visible());
+        let is_it = |lv: &&crate::model::vg::Lv| {
+            lv.len() == self.pool.size && lv.has_visible() && extents_of(vg, lv) != self.pool.old
+        };
+        let lv = vg.lv(name).filter(is_it);
         let lv = lv.ok_or_else(|| Unfit::new(format!("LV {name} is not the one that was made")))?;
         if let Some(refusal) = refuse_in_use(live, vg, lv, &[]) {
             return Err(Unfit::in_use(format!("LV {name} is not written: {}", refusal.why)));
@@ -62,10 +65,10 @@ impl Contract for RebuildPoolMetadata {
         if self.pool.repair {
             why.push("the old metadata is repaired on the way: `thin_dump -r`".to_owned());
         }
-        let lvs: Vec<&str> = self.pool.devices.iter().map(|device| device.lv.as_str()).collect();
-        why.push(match lvs.as_slice() {
-            [] => "the pool has no LVs".to_owned(),
-            lvs => format!("held to what the old metadata says of {}", lvs.join(", ")),
+        let devices: Vec<String> = self.pool.devices.iter().map(RebuiltDevice::shown).collect();
+        why.push(match devices.as_slice() {
+            [] => "the pool has no devices".to_owned(),
+            devices => format!("held to what the old metadata says of {}", devices.join(", ")),
         });
         why
     }
@@ -97,6 +100,7 @@ impl Contract for RebuildPoolMetadata {
     fn lower(&self, now: &Inventory, _: &Signature) -> Result<Lowered, Unfit> {
         let pool = pool_of(now, self.vg, self.pool.uuid, &self.pool.name)?;
         check_inactive(now, &pool)?;
+        check_seen(&pool, self.pool.seen)?;
         let content = content_of(now, self.vg, pool.metadata.uuid)?;
         // In the dry run the LV is not there yet.
         let to = match self.device(now) {
@@ -113,8 +117,7 @@ impl Contract for RebuildPoolMetadata {
             to,
             repair: self.pool.repair,
             devices: self.pool.devices.clone(),
-            max_lost_mappings: self.pool.max_lost_mappings,
-            transaction_id: pool.transaction_id,
+            seen: self.pool.seen,
         });
         Ok(Lowered { acts: vec![act], predicted: now.clone() })
     }

@@ -7,16 +7,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::diff::{Claim, RebuiltPool};
+use crate::diff::{RebuiltPool, extents_of};
 use crate::ids::{VgName, VgUuid};
 use crate::model::compare::Difference;
-use crate::model::extent_map::taken_by;
 use crate::model::inventory::{Inventory, Realm};
-use crate::model::vg::{Lv, Vg};
 use crate::operation::act::Act;
 use crate::operation::activation::current;
 use crate::operation::command::{devices_of_vg, devices_option, lvm, lvm_of};
-use crate::operation::pools::{check_inactive, pool_of};
+use crate::operation::pools::{check_inactive, check_seen, pool_of};
 use crate::operation::{
     Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, live_commit,
 };
@@ -31,16 +29,6 @@ pub struct SwapPoolMetadata {
     pub name: VgName,
     /// The pool, and what its new metadata is like.
     pub pool: RebuiltPool,
-    /// The extents of the old metadata: LVM versions differ in whether names or UUIDs change
-    /// places, extents never do.
-    pub old: Vec<Claim>,
-}
-
-/// The extents of an LV.
-pub fn extents_of(vg: &Vg, lv: &Lv) -> Vec<Claim> {
-    let parts = crate::model::parts::parts_of(vg, lv);
-    let taken = taken_by(vg, std::iter::once(lv).chain(parts));
-    taken.iter().map(|(pv, ranges)| Claim::new(*pv, ranges)).collect()
 }
 
 impl SwapPoolMetadata {
@@ -62,7 +50,7 @@ impl SwapPoolMetadata {
     /// Whether the pool has the old metadata.
     fn has_old(&self, now: &Inventory) -> Result<bool, Unfit> {
         let pool = pool_of(now, self.vg, self.pool.uuid, &self.pool.name)?;
-        Ok(extents_of(pool.vg, pool.metadata) == self.old)
+        Ok(extents_of(pool.vg, pool.metadata) == self.pool.old)
     }
 }
 
@@ -108,6 +96,8 @@ impl Contract for SwapPoolMetadata {
     fn lower(&self, now: &Inventory, _: &Signature) -> Result<Lowered, Unfit> {
         let pool = pool_of(now, self.vg, self.pool.uuid, &self.pool.name)?;
         check_inactive(now, &pool)?;
+        // Who used the pool since made the dump old.
+        check_seen(&pool, self.pool.seen)?;
         if !self.has_old(now)? {
             let why = format!("thin pool {} has other metadata by now", self.pool.name);
             return Err(Unfit::new(why));
@@ -122,7 +112,7 @@ impl Contract for SwapPoolMetadata {
             (Ok(true), _) => Probe::Before,
             (Ok(false), Ok(Some(beside))) => {
                 let vg = current(now, self.vg);
-                let is_old = vg.is_ok_and(|vg| extents_of(vg, beside) == self.old);
+                let is_old = vg.is_ok_and(|vg| extents_of(vg, beside) == self.pool.old);
                 if is_old { Probe::After } else { Probe::Neither }
             }
             _ => Probe::Neither,
@@ -157,6 +147,11 @@ impl Contract for SwapPoolMetadata {
         }
         let pool = pool_of(now, self.vg, self.pool.uuid, &self.pool.name)?;
         check_inactive(now, &pool)?;
+        let beside = pool.vg.lv(&self.pool.beside);
+        if beside.is_none_or(|lv| extents_of(pool.vg, lv) != self.pool.old) {
+            let why = format!("LV {} is not the old metadata any more", self.pool.beside);
+            return Err(Unfit::new(why));
+        }
         Ok(Lowered { acts: self.command(now)?, predicted: now.clone() })
     }
 }

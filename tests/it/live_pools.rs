@@ -1,10 +1,17 @@
 //! What a plan does about thin pools on a running machine.
 
+use std::sync::Arc;
+
+use lvmend::model::flags::LvStatus;
 use lvmend::model::inventory::Inventory;
 use lvmend::model::thin_pool::{PoolTrial, Rebuilt, ThinSuperblockBlock};
 
+use lvmend::operation::{Operation, Probe};
+use lvmend::simulate::lower;
+
 use crate::support::live_story::story;
-use crate::support::machine::{edit, machine, mapped_lv, planned, snapshot, told, vg};
+use crate::support::machine::{edit, edit_vg, machine, mapped_lv, planned, snapshot, told, vg};
+use crate::support::world::signature;
 
 const METADATA: &str = "metadata: {state: sound}";
 
@@ -21,6 +28,7 @@ pub fn judged(inventory: &mut Inventory, checked: Result<(), String>) {
     let key = (vg.uuid, vg.lv(&"pool".parse().unwrap()).unwrap().uuid);
     let found = inventory.pools[&key].clone();
     let rebuilt = Rebuilt {
+        repaired: checked.is_err(),
         superblock: *found.superblock().unwrap(),
         details: found.details.clone().unwrap(),
     };
@@ -110,6 +118,10 @@ fn what_a_rebuild_loses() {
     tell("three blocks", &lose, METADATA);
     tell("three blocks, two allowed", &lose, "metadata: {state: sound, max_lost_mappings: 2}");
     tell("three blocks, three allowed", &lose, "metadata: {state: sound, max_lost_mappings: 3}");
+    let other = |rebuilt: &mut Rebuilt| rebuilt.details.get_mut(&3).unwrap().creation_time += 1;
+    tell("another device", &other, "metadata: {state: sound, max_lost_mappings: 100000}");
+    let back = |rebuilt: &mut Rebuilt| rebuilt.superblock.time -= 1;
+    tell("back in time", &back, "metadata: {state: sound, max_lost_mappings: 100000}");
     let drop_device = |rebuilt: &mut Rebuilt| {
         rebuilt.details.remove(&2).unwrap();
     };
@@ -148,6 +160,60 @@ fn a_number_alone_is_set_and_devices_that_differ_are_not() {
     for found in less.pools.values_mut() {
         found.details.as_mut().unwrap().remove(&1).unwrap();
     }
+    let mut behind = numbered();
+    for found in behind.pools.values_mut() {
+        let ThinSuperblockBlock::Sound(superblock) = &mut found.block else { panic!() };
+        superblock.transaction_id = 2;
+    }
+    all += &format!("# behind\n{}\n", told(&planned(&behind, &asks(METADATA))));
+    let mut reused = numbered();
+    for found in reused.pools.values_mut() {
+        found.details.as_mut().unwrap().get_mut(&2).unwrap().transaction_id += 5;
+    }
+    all += &format!("# a number used again\n{}\n", told(&planned(&reused, &asks(METADATA))));
     all += &format!("# a device less\n{}\n", told(&planned(&less, &asks(METADATA))));
     snapshot("pools-numbers", &all);
+}
+
+#[test]
+fn what_others_do_to_the_pool_ends_the_rebuild() {
+    let inventory = damaged();
+    let planned = planned(&inventory, &asks(METADATA));
+    let [_, create, rebuild, swap] = planned.graph.operations.as_slice() else { panic!() };
+    let why = |operation: &Operation, now: &Inventory| {
+        lower(operation, now, &signature()).unwrap_err().why
+    };
+    let mut used = inventory.clone();
+    for found in used.pools.values_mut() {
+        let ThinSuperblockBlock::Sound(superblock) = &mut found.block else { panic!() };
+        superblock.mapping_root += 1;
+    }
+    for operation in [rebuild, swap] {
+        lower(operation, &inventory, &signature()).unwrap();
+        assert!(why(operation, &used).contains("somebody used the pool since"));
+    }
+    let mut active = inventory.clone();
+    let text = vg(&active);
+    edit(&mut active, |live| {
+        live.mapped.push(mapped_lv(&text, "pool_tmeta", "tmeta", 5, &["0 4096 linear 8:0 2048"]));
+    });
+    for operation in [rebuild, swap] {
+        assert!(why(operation, &active).contains("is active"));
+    }
+    // An LV of that name that somebody else made is neither written nor removed.
+    let mut taken = inventory.clone();
+    edit_vg(&mut taken, |vg| {
+        let lv = vg.lvs.iter_mut().find(|lv| lv.name.as_str() == "pool_tmeta").unwrap();
+        let mut other = lv.clone();
+        other.name = "pool_meta0".parse().unwrap();
+        other.uuid = "aaaaaa-aaaa-aaaa-aaaa-aaaa-aaaa-aaaaaa".parse().unwrap();
+        other.status.insert(LvStatus::Visible);
+        let index = vg.lvs.len();
+        Arc::make_mut(&mut vg.by_name).insert(other.name.clone(), index);
+        vg.lvs.push(other);
+    });
+    assert!(why(create, &taken).contains("somebody made an LV pool_meta0"));
+    assert_eq!(create.contract().probe(&taken), Probe::Neither);
+    let undone = create.contract().lower_undo(&taken, &signature()).unwrap_err();
+    assert!(undone.why.contains("it is not removed"), "{undone}");
 }

@@ -10,6 +10,9 @@ use crate::units::{Bytes, Extents};
 /// Where usage is brought when the plan does not say.
 pub(super) const USED_PERCENT: u8 = 80;
 
+/// With the flag `needs_check`, a pool that is so full was flagged for that.
+const NEARLY_FULL: u8 = 90;
+
 impl Subject<'_> {
     /// How long the metadata has to be, when it is too short, and why.
     pub(super) fn metadata_size(
@@ -17,7 +20,9 @@ impl Subject<'_> {
         wanted: &PoolMetadata,
         used: Option<SpaceUsed>,
     ) -> Result<Option<(Extents, String)>, Refusal> {
-        let is_full = used.is_some_and(|used| used.free() == 0);
+        // After a commit that failed for lack of room the last one that did not is what stands.
+        let nearly = if self.pool.needs_check() { NEARLY_FULL } else { 100 };
+        let is_full = used.is_some_and(|used| used.percent() >= nearly);
         let percent = wanted.max_used_percent.or(is_full.then_some(USED_PERCENT));
         let used = used.map(|used| used.allocated.saturating_mul(METADATA_BLOCK.get()));
         let size = Size { min: wanted.min_size, percent, used: used.map(Bytes::new) };

@@ -53,7 +53,8 @@ fn act_shown(act: &Act) -> String {
             format!("saves {}", shown.collect::<Vec<_>>().join(", "))
         }
         Act::RebuildThin(rebuild) => {
-            let devices = rebuild.devices.iter().map(|d| format!("{}:{}", d.lv, d.mapped_blocks));
+            let devices =
+                rebuild.devices.iter().map(|d| format!("{}:{}", d.shown(), d.mapped_blocks));
             format!(
                 "rebuilds {} in {}, {}, for {}",
                 rebuild.content.name,

@@ -53,6 +53,14 @@ impl Pool {
         ran
     }
 
+    /// What this LV holds now is what counts from here on.
+    pub fn remember(&mut self, name: &str) {
+        lvm(&format!("lvchange -ay vg/{name}"));
+        let digest = sha256(&format!("/dev/vg/{name}"));
+        let known = self.digests.iter_mut().find(|(known, _)| *known == name);
+        known.unwrap().1 = digest;
+    }
+
     /// Every thin LV can be activated, and holds what it held.
     #[track_caller]
     pub fn holds_everything(&self) {

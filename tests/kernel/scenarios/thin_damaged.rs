@@ -9,7 +9,7 @@ pub const SCENARIO: Scenario = Scenario::shared("thin_damaged", story);
 
 fn story() {
     let [a, b, scratch] = disks(128);
-    let pool = pool::make(&[&a, &b], &scratch);
+    let mut pool = pool::make(&[&a, &b], &scratch);
     lvm("lvchange -an vg");
     let rebuild = plan("rebuild", &format!("volume_group: {{name: vg}}\n{METADATA}"));
 
@@ -35,6 +35,17 @@ fn story() {
     assert_ne!(sh("lvs --noheadings -a -o name,devices,size vg | sort").stdout, before);
     pool.mend(&rebuild);
     pool.holds_everything();
+
+    // Used since with the new metadata, and down again: it is seen that blocks were given out, for
+    // what was shared with a snapshot.
+    let run = newest_run();
+    sh(
+        "dd if=/dev/urandom of=/dev/vg/one bs=64k count=4 seek=60 oflag=direct conv=notrunc status=none",
+    );
+    lvm("lvchange -an vg");
+    lvmend(&format!("{} rollback {run}", pool.scratch)).exits(8).says("was used");
+    lvmend(&format!("abandon {run} --because used")).exits(0);
+    pool.remember("one");
 
     // All in one plan, which says where the way back ends.
     pool.damage_when_down();
