@@ -11,7 +11,9 @@ use crate::cli::output::Output;
 use crate::cli::plan::{SEALED_SIZE_MAX, load, read, show_problems};
 use crate::cli::runs::{finish, stop_flag, unfinished_run};
 use crate::cli::talker::Talker;
-use crate::cli::world::{open, open_for_writing, refuse_locked, scope_for, signature, state};
+use crate::cli::world::{
+    open, open_for_writing, refuse_locked, scope_for, scope_of_run, signature, state,
+};
 use crate::diff::Refusal;
 use crate::diff::live::{StateDirVerdict, state_dir_verdict};
 use crate::discover;
@@ -89,7 +91,7 @@ fn try_apply(args: &Args, apply: &Apply, output: &mut Output) -> Result<Exit, Ex
         evidence_copy: copy.as_mut().map(|copy| copy as &mut dyn RunStore),
         listener: &mut talker,
         stop: &|| stop.load(std::sync::atomic::Ordering::Relaxed),
-        scope: scope_for(args, &wanted.plan),
+        scope: scope_of_run(args, &wanted.plan),
     };
     let on_failure = wanted.plan.document.policy.on_failure;
     let result = execute::apply(&mut engine, &sealed, on_failure, inventory, signature);

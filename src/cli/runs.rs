@@ -9,7 +9,7 @@ use crate::cli::args::{Abandon, Args, Prune, RunName};
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
 use crate::cli::talker::Talker;
-use crate::cli::world::{open_images, refuse_locked, scope_for, state, this_machine};
+use crate::cli::world::{open_images, refuse_locked, scope_of_run, state, this_machine};
 use crate::discover;
 use crate::execute::journal::{Journal, JournalError};
 use crate::execute::run_state::{Phase, RunState};
@@ -244,7 +244,7 @@ fn try_take_up(args: &Args, run: &str, output: &mut Output, way: Way) -> Result<
         Realm::Images => open_images(&images_of(args, &begun, output)?, output)?,
         Realm::Live => Box::new(this_machine(args, begun.started.vg, wait, output)?),
     };
-    let scope = scope_for(args, &plan);
+    let scope = scope_of_run(args, &plan);
     let world = discover::take(host.as_ref(), &scope);
     refuse_locked(&world, &begun.started.vg_name, wait, output)?;
     let resumer = Resumer { program: PROGRAM.to_owned(), time: host.now() };

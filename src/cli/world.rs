@@ -163,6 +163,12 @@ pub fn scope_for(args: &Args, plan: &Plan) -> Scope {
     }
 }
 
+/// What a run of this plan looks at between its steps. What was judged when planning is not judged
+/// again: each step holds what it made to that.
+pub fn scope_of_run(args: &Args, plan: &Plan) -> Scope {
+    Scope { pools: None, ..scope_for(args, plan) }
+}
+
 /// The inventory of the images, or of this machine.
 ///
 /// # Errors

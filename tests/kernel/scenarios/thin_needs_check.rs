@@ -24,6 +24,8 @@ fn story() {
     refused.says("pool: {activation: inactive}");
     mend(&plan("down", "volume_group: {name: vg}\nthin_pools: {pool: {activation: inactive}}"));
 
+    // The thin tools read and write directly; /var/tmp is in memory here, and cannot be.
+    lvmend(&format!("plan {flag}")).exits(3).says("--scratch-dir");
     pool.mend(&flag).says("clear needs_check");
     lvm("lvchange -ay vg/pool");
     let status = sh("dmsetup status vg-pool-tpool");
