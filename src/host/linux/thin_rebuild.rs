@@ -30,7 +30,7 @@ pub fn rebuild(
     let scratch = Scratch::make(within).map_err(failed)?;
     scratch.has_room(&act.content).map_err(failed)?;
     let (old, dump) = (scratch.file("metadata"), scratch.file("dump.xml"));
-    let (digest, size) = copy_metadata(host, &act.content, &old)?;
+    let (digest, _) = copy_metadata(host, &act.content, &old)?;
     let repaired = dump_metadata(&tools, &old, &dump).map_err(failed)?;
     if repaired && !act.repair {
         return Err(failed(
@@ -58,7 +58,7 @@ pub fn rebuild(
         return Err(failed(why.to_owned()));
     }
     // What the pool has to have when the swap is to be undone: after a use it is another one.
-    Ok(Performed { sha256: Some(first), written: size })
+    Ok(Performed { sha256: Some(first), written: Bytes::ZERO })
 }
 
 fn read_block(host: &dyn ContentReader, device: &DeviceName, number: u64) -> Result<Block, String> {
