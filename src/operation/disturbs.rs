@@ -29,14 +29,16 @@ impl Operation {
             Self::CopyLv(CopyLv { to: CopyTo::Lv(over), .. }) => {
                 disturbed.lvs.insert(over.over);
             }
+            // LVM2 suspends an active pool, and what lies in it, while it grows.
+            Self::ExtendPool(extend) => {
+                disturbed.lvs.insert(extend.pool.uuid);
+            }
             // While its metadata is changed no LV of a pool is there.
             Self::CreatePoolMetadata(_)
             | Self::RebuildPoolMetadata(_)
             | Self::SwapPoolMetadata(_)
             | Self::SetTransactionId(_)
             | Self::ClearNeedsCheck(_)
-            // An LV that grows is suspended for a moment.
-            | Self::ExtendPool(_)
             // Devices that become PVs are blank: no file system is on them.
             | Self::ExtendVg(_)
             | Self::SaveEvidence(_)

@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{DeviceName, LvUuid, PvUuid, VgUuid};
 use crate::model::device::{Device, DiskArea};
 use crate::model::inventory::{Inventory, Realm};
-use crate::model::mapping::Place;
+use crate::model::mapping::{Piece, Place};
 use crate::ondisk::area_header::HEADER_SIZE;
 use crate::operation::act::{Act, ContentFrom, Region};
 use crate::operation::content::content_of;
 use crate::operation::{Contract, Lowered, Probe, Resource, Signature, Touches, Unfit};
 use crate::plan::hazard::Hazard;
-use crate::units::{Bytes, Sectors};
+use crate::units::Bytes;
 
 /// Where the label is, and all that comes before the first metadata area.
 const FIRST_PAGE: Bytes = Bytes::new(4096);
@@ -57,25 +57,24 @@ impl SaveEvidence {
     }
 }
 
-/// Where the content of an LV lies; nothing of one that is active, which the kernel writes.
+/// Where the content of an LV lies. One that is active the kernel writes: what is on the disks is
+/// then no evidence.
 fn regions_of_lv(now: &Inventory, vg: VgUuid, lv: LvUuid) -> Result<Vec<Region>, Unfit> {
     let content = content_of(now, vg, lv)?;
-    let ContentFrom::Pvs { map, devices } = &content.from else { return Ok(Vec::new()) };
-    let mut regions = Vec::new();
-    let mut at = Sectors::ZERO;
-    while let Some(piece) = map.piece_at(at, content.len.saturating_sub(at)) {
-        if let Place::Pv { pv, sector } = piece.place
-            && let (Some(device), Some(offset), Some(len)) =
-                (devices.get(&pv), sector.bytes(), piece.len.bytes())
-        {
-            regions.push(Region { device: device.clone(), offset, len });
-        }
-        match at.checked_add(piece.len).filter(|_| !piece.len.is_zero()) {
-            Some(next) => at = next,
-            None => break,
-        }
-    }
-    Ok(regions)
+    let name = &content.name;
+    let ContentFrom::Pvs { map, devices } = &content.from else {
+        return Err(Unfit::new(format!("LV {name} is active: somebody activated it")));
+    };
+    let region = |piece: Piece| {
+        let Place::Pv { pv, sector } = piece.place else { return None };
+        let away = || Unfit::new(format!("PV {pv}, which LV {name} lies on, is not there"));
+        let place = || {
+            let device = devices.get(&pv)?.clone();
+            Some(Region { device, offset: sector.bytes()?, len: piece.len.bytes()? })
+        };
+        Some(place().ok_or_else(away))
+    };
+    map.pieces().filter_map(region).collect()
 }
 
 /// Regions in order, those that touch or overlap as one.

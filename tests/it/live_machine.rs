@@ -278,4 +278,8 @@ fn operations_say_what_they_disturb() {
     for operation in &graph.operations[1..] {
         assert_eq!(operation.disturbs(), lvs(&active, &["simple"]), "{operation:?}");
     }
+    let thin = machine("thin");
+    let data = "version: 1\nname: x\nvolume_group: {name: vg}\nthin_pools: {pool: {data: {min_size: 60MiB}}}\n";
+    let graph = planned(&thin, data).graph;
+    assert!(graph.disturbs().lvs.is_superset(&lvs(&thin, &["pool"]).lvs), "{:?}", graph.operations);
 }
