@@ -48,10 +48,33 @@ if ! cargo_serves; then
     fi
 fi
 
+# The other generation of the thin tools, for the tests to run beside the one of this machine: 0.9 is
+# in Debian 12, 1.x in Debian 13. It is only unpacked.
+fetch_other_thin_tools() {
+    own=$(dpkg-query -W -f '${Version}' thin-provisioning-tools)
+    case "$own" in 0.*) release=trixie ;; *) release=bookworm ;; esac
+    into="$(cd "$(dirname "$0")/.." && pwd)/target/tools/thin-tools-$release"
+    [ ! -e "$into/usr/sbin/pdata_tools" ] || return 0
+    rm -rf "$into"
+    mkdir -p "$into/lists/partial" "$into/cache/archives/partial"
+    codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    mirror=$(apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' |
+        sed -n "s/^$codename //p" | head -n 1)
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $release main" \
+        > "$into/sources.list"
+    set -- -o "Dir::Etc::SourceList=$into/sources.list" -o Dir::Etc::SourceParts=/dev/null \
+        -o "Dir::State::Lists=$into/lists" -o "Dir::Cache=$into/cache" -o APT::Sandbox::User=root
+    apt-get "$@" update
+    (cd "$into" && apt-get "$@" download thin-provisioning-tools)
+    dpkg-deb -x "$into"/thin-provisioning-tools_*.deb "$into"
+    rm -rf "$into/lists" "$into/cache"
+}
+
 if [ "${1:-build}" = test ]; then
     install lvm2 util-linux strace
     # A kernel with device-mapper, and what the scenarios run on it.
     install user-mode-linux thin-provisioning-tools dmsetup e2fsprogs xfsprogs kmod psmisc udev \
         fdisk
+    fetch_other_thin_tools
     [ "$(id -u)" = 0 ] || { echo "the tests attach loop devices: run them as root" >&2; exit 1; }
 fi
