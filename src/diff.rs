@@ -37,8 +37,8 @@ pub use extend::{BlankDevice, NewDevices, not_blank};
 pub use label::identity_of;
 pub use live::{in_the_way, refuse_users, users};
 pub use pools::{
-    FlaggedPool, LargerPool, Loss, NumberedPool, RebuiltDevice, RebuiltPool, SeenMetadata,
-    extents_of, losses,
+    Expected, FlaggedPool, LargerPool, Loss, NumberedPool, RebuiltDevice, RebuiltPool, extents_of,
+    losses, other_trees,
 };
 pub use refresh::RefreshedLv;
 

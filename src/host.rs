@@ -11,6 +11,7 @@ pub mod image;
 pub mod linux;
 pub mod state;
 pub mod storage;
+pub mod thin_copy;
 pub mod thin_tools;
 pub mod thin_trial;
 
@@ -20,8 +21,7 @@ use crate::ids::{DeviceName, Digest, ForeignText};
 use crate::model::device::CutOff;
 use crate::model::inventory::{Realm, Space};
 use crate::model::live::{DevNumber, Live};
-use crate::model::thin_pool::PoolTrial;
-use crate::operation::act::{Act, Content, CopyFile};
+use crate::operation::act::{Act, CopyFile};
 use crate::units::Bytes;
 
 pub use error::HostError;
@@ -113,13 +113,13 @@ pub trait ReadHost {
         None
     }
 
-    /// Judges metadata of a thin pool on a copy in this scratch directory, and tries to rebuild it
-    /// there when it is not sound, or when `rebuild` says so. No device is written.
+    /// How many bytes of a device from here on are certainly zero, as far as it knows.
     ///
     /// # Errors
-    /// Why it could not be tried, for people.
-    fn try_pool(&self, content: &Content, within: &str, rebuild: bool)
-    -> Result<PoolTrial, String>;
+    /// [`HostError`], when the device cannot tell.
+    fn zeros_at(&self, _device: &DeviceName, _offset: Bytes) -> Result<Bytes, HostError> {
+        Ok(Bytes::ZERO)
+    }
 }
 
 /// What came of an act.

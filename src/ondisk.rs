@@ -12,5 +12,8 @@ pub mod placement;
 pub mod raid_superblock;
 pub mod ring;
 pub mod signature;
+pub mod thin_mend;
+pub mod thin_node;
+pub mod thin_space;
 pub mod thin_superblock;
 pub mod thin_tree;

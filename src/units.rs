@@ -95,6 +95,13 @@ impl Bytes {
         usize::try_from(self.0).ok()
     }
 
+    /// The least of which this is no more than so many percent.
+    #[must_use]
+    pub fn of_percent(self, percent: u8) -> Self {
+        let bytes = (u128::from(self.0) * 100).div_ceil(u128::from(percent.max(1)));
+        Self(u64::try_from(bytes).unwrap_or(u64::MAX))
+    }
+
     /// The size of something held in memory.
     pub fn of_len(len: usize) -> Self {
         // usize is at most 64 bits wide on every target of the Rust language.

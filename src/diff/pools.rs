@@ -3,27 +3,32 @@
 //! What ails a pool is decided once, here, by what is observed; the operations do what was decided
 //! and hold the world to it.
 
+mod loss;
 mod rebuild;
 mod room;
+mod salvage;
 mod size;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::diff::pools::room::Room;
-
 use crate::diff::live::refuse_allocation;
+use crate::diff::pools::room::Room;
 use crate::diff::{Base, Change, Context, Diff, Refusal, RefusalCode};
 use crate::ids::{LvName, LvUuid};
 use crate::model::inventory::Realm;
 use crate::model::live::PoolMode;
 use crate::model::pools::{Pool, Transactions, pool};
-use crate::model::thin_pool::PoolTrial;
+use crate::model::thin_pool::{PoolMetadata as OnDisk, PoolTrial, ThinDevice};
 use crate::model::vg::{Lv, Vg};
 use crate::plan::document::{PoolMetadata, PoolMethod};
+use crate::plan::hazard::Hazard;
 use crate::plan::resolve::WantedPool;
-use crate::units::Extents;
+use crate::units::{Bytes, Extents};
 
-pub use rebuild::{Loss, RebuiltDevice, RebuiltPool, SeenMetadata, extents_of, losses};
+pub use loss::{Expected, Loss, RebuiltDevice, losses, other_trees};
+pub use rebuild::{RebuiltPool, extents_of};
 
 /// A pool that is made larger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +65,9 @@ pub struct NumberedPool {
     pub text: u64,
     /// The pool's own.
     pub own: u64,
+    /// What may be lost where the pool is behind, to be accepted LV by LV.
+    #[serde(default)]
+    pub hazards: Vec<Hazard>,
 }
 
 /// Compares pools with what the plan wants of them.
@@ -148,12 +156,7 @@ impl Subject<'_> {
             return self.active(wanted, larger).map(|()| Vec::new());
         }
         let trial = self.trial()?;
-        let damage = self
-            .pool
-            .on_disk
-            .map(crate::model::thin_pool::PoolMetadata::damage)
-            .unwrap_or_default();
-        let mut why = damage;
+        let mut why = self.pool.on_disk.map(OnDisk::damage).unwrap_or_default();
         why.extend(trial.checked.as_ref().err().map(|said| format!("thin_check: {said}")));
         let mut changes = Vec::new();
         if why.is_empty() {
@@ -171,13 +174,14 @@ impl Subject<'_> {
                     .refuse(RefusalCode::NotRecoverable, why)
                     .with_help("`method: auto`, or `rebuild`"))
             }
-            PoolMethod::Rebuild if needs_check || size.is_some() => {
-                why.extend(needs_check.then(|| "flagged needs_check".to_owned()));
+            PoolMethod::Auto if !why.is_empty() => {
                 changes.push(self.rebuild(wanted, trial, why, room)?);
                 Ok(changes)
             }
-            PoolMethod::Auto | PoolMethod::Rebuild if !why.is_empty() => {
-                self.rebuild(wanted, trial, why, room).map(|change| vec![change])
+            PoolMethod::Rebuild if !why.is_empty() || needs_check || size.is_some() => {
+                why.extend(needs_check.then(|| "flagged needs_check".to_owned()));
+                changes.push(self.rebuild(wanted, trial, why, room)?);
+                Ok(changes)
             }
             PoolMethod::Auto | PoolMethod::Extend | PoolMethod::Rebuild => {
                 if let Some((size, why)) = size {
@@ -241,9 +245,17 @@ impl Subject<'_> {
         }
     }
 
-    /// Thin LVs whose device the pool does not have.
-    fn refuse_lvs_without_device(&self) -> Result<(), Refusal> {
-        let lost = self.pool.lvs_without_device().unwrap_or_default();
+    /// How long a data block is.
+    fn block(&self) -> Bytes {
+        self.pool.chunk_size.bytes().unwrap_or(Bytes::ZERO)
+    }
+
+    /// Thin LVs whose device is not among these.
+    fn refuse_lvs_without_device(
+        &self,
+        devices: &BTreeMap<u32, ThinDevice>,
+    ) -> Result<(), Refusal> {
+        let lost = self.pool.lvs_not_in(devices);
         if lost.is_empty() {
             return Ok(());
         }
@@ -258,26 +270,30 @@ impl Subject<'_> {
         ))
     }
 
-    /// LVM's text and the pool must have the same devices. Where they have, and the pool is ahead, a
-    /// transaction id that differs is only a number; else which of them is right is for a person.
+    /// LVM's text and the pool must have the same devices. Where they have, a transaction id that
+    /// differs is only a number, though a pool that is behind may lack what was written since; where
+    /// they have not, which of them is right is for a person.
     fn contradictions(&self) -> Result<Option<Change>, Refusal> {
-        self.refuse_lvs_without_device()?;
+        if let Some(Ok(devices)) = self.pool.on_disk.map(|found| &found.details) {
+            self.refuse_lvs_without_device(devices)?;
+        }
         let Some(Transactions::Differ { pool, text }) = self.pool.transactions() else {
             return Ok(None);
         };
-        let against = if pool < text {
-            Some("the pool went back in time, and what was written since is not in it".to_owned())
-        } else if !self.pool.messages.is_empty() {
-            Some("LVM has messages for it".to_owned())
-        } else {
+        let against = if self.pool.messages.is_empty() {
             self.other_devices()
+        } else {
+            Some("LVM has messages for it".to_owned())
         };
         let Some(against) = against else {
             let (uuid, name) = (self.pool.lv.uuid, self.pool.lv.name.clone());
-            let numbered = NumberedPool { uuid, name, text, own: pool };
+            let hazards = if pool < text { self.went_back() } else { Vec::new() };
+            let numbered = NumberedPool { uuid, name, text, own: pool, hazards };
             return Ok(Some(Change::SetTransactionId(numbered)));
         };
-        let why = format!("the pool is at transaction {pool}, LVM's text at {text}: {against}");
+        let back = if pool < text { ", so one of them went back in time" } else { "" };
+        let why =
+            format!("the pool is at transaction {pool}, LVM's text at {text}{back}: {against}");
         Err(self.refuse(RefusalCode::PoolContradiction, why).with_help(
             "where the text went back, `lvmend history list` shows newer ones; where the pool did, an \
              older copy was swapped in or a repair took older trees",

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::discover::JudgedPools;
 use crate::host::ReadHost;
+use crate::host::thin_tools::ThinTools;
+use crate::host::thin_trial::try_pool;
 use crate::ids::{Digest, LvUuid, VgUuid};
 use crate::model::inventory::Inventory;
 use crate::model::mapping::Place;
@@ -12,8 +14,9 @@ use crate::model::pools::{Pool, pools};
 use crate::model::thin_pool::{
     METADATA_BLOCK, PoolMetadata, PoolTrial, ThinSuperblock, ThinSuperblockBlock,
 };
+use crate::ondisk::thin_node::Block;
 use crate::ondisk::thin_superblock::parse_thin_superblock;
-use crate::ondisk::thin_tree::{Block, read_details, read_mapped_devices};
+use crate::ondisk::thin_tree::{read_details, read_mapped_devices};
 use crate::operation::act::{Content, ContentFrom};
 use crate::operation::content::content_of;
 use crate::units::{Bytes, Sectors};
@@ -62,9 +65,11 @@ pub fn judge_pools(
                 found.insert(key, before.clone());
             } else if let (Some(judged), Some(rebuild)) = (judged, rebuild) {
                 let content = content_of(inventory, vg.uuid, pool.metadata.uuid);
-                let trial = content
-                    .map_err(|unfit| unfit.why)
-                    .and_then(|content| host.try_pool(&content, &judged.scratch, *rebuild));
+                let tried = |content: Content| {
+                    let (text, scratch) = (pool.by_text(), &judged.scratch);
+                    try_pool(host, &ThinTools::find()?, &content, &text, scratch, *rebuild)
+                };
+                let trial = content.map_err(|unfit| unfit.why).and_then(tried);
                 found.insert(key, trial);
             }
         }

@@ -26,15 +26,6 @@ const CHUNK: Bytes = Bytes::new(4 << 20);
 /// Runs of zeros shorter than this are written out.
 const HOLE: usize = 64 << 10;
 
-/// Reads of a device that may know where it holds only zeros.
-pub trait ContentReader: ReadHost {
-    /// How many bytes from here on are certainly zero.
-    ///
-    /// # Errors
-    /// [`HostError`], when the device cannot tell.
-    fn zeros_at(&self, device: &DeviceName, offset: Bytes) -> Result<Bytes, HostError>;
-}
-
 /// What the next bytes of the content are.
 enum Stretch {
     Zeros(Bytes),
@@ -43,7 +34,7 @@ enum Stretch {
 
 /// Reads the content from start to end, in stretches of at most [`CHUNK`].
 fn read_through(
-    host: &dyn ContentReader,
+    host: &dyn ReadHost,
     content: &Content,
     progress: &mut dyn FnMut(Progress),
     mut take: impl FnMut(Bytes, Stretch) -> Result<(), HostError>,
@@ -97,7 +88,7 @@ fn piece_at(content: &Content, at: Sectors) -> Option<(Where<'_>, Sectors)> {
 }
 
 fn read_stretch(
-    host: &dyn ContentReader,
+    host: &dyn ReadHost,
     device: &DeviceName,
     offset: Bytes,
     len: Bytes,
@@ -112,7 +103,7 @@ fn read_stretch(
 
 /// The digest of the content, and of nothing else.
 pub fn digest_of(
-    host: &dyn ContentReader,
+    host: &dyn ReadHost,
     content: &Content,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Digest, ActError> {
@@ -140,7 +131,7 @@ fn hash(hasher: &mut Sha256, stretch: &Stretch) {
 
 /// Reads content and holds it to a digest.
 pub fn compare(
-    host: &dyn ContentReader,
+    host: &dyn ReadHost,
     content: &Content,
     expected: Digest,
     progress: &mut dyn FnMut(Progress),
@@ -158,7 +149,7 @@ pub type Write<'a> = dyn FnMut(Bytes, &[u8]) -> Result<(), HostError> + 'a;
 
 /// Hands on all of the content, zeros included, from start to end; tells its digest and size.
 pub fn copy_through(
-    host: &dyn ContentReader,
+    host: &dyn ReadHost,
     content: &Content,
     progress: &mut dyn FnMut(Progress),
     write: &mut Write<'_>,
@@ -206,7 +197,7 @@ pub fn digest_of_device(
 
 /// Copies the content to a new file. When that fails, what this call made is removed again.
 pub fn copy_to_file(
-    host: &dyn ContentReader,
+    host: &dyn ReadHost,
     content: &Content,
     to: &CopyFile,
     progress: &mut dyn FnMut(Progress),
@@ -221,7 +212,7 @@ pub fn copy_to_file(
 /// Writes the content into its part and syncs it; tells what its manifest is to say, and how much
 /// was written.
 fn fill(
-    host: &dyn ContentReader,
+    host: &dyn ReadHost,
     content: &Content,
     parts: &Parts<'_>,
     progress: &mut dyn FnMut(Progress),

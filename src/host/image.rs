@@ -8,19 +8,18 @@ mod partitions;
 
 use std::time::Duration;
 
-use crate::host::copy::{self, ContentReader};
+use crate::host::copy;
 use crate::host::image::partitions::Table;
 use crate::host::storage::{ReadOnlyFile, Storage, WritableStorage};
 use crate::host::{
     ActError, DeviceInfo, HostError, Machine, Performed, Progress, ReadHost, TargetState,
-    WriteHost, files, thin_trial,
+    WriteHost, files,
 };
 use crate::ids::DeviceName;
 use crate::model::device::CutOff;
 use crate::model::inventory::Realm;
-use crate::model::thin_pool::PoolTrial;
 use crate::ondisk::placement::AREA_SIZE_MAX;
-use crate::operation::act::{Act, Content, CopyFile, Write};
+use crate::operation::act::{Act, CopyFile, Write};
 use crate::units::Bytes;
 
 pub use open::{OpenImageError, open_for_reading, open_for_writing};
@@ -209,17 +208,6 @@ impl<S: Storage> ReadHost for ImageHost<S> {
         self.machine.clone()
     }
 
-    fn try_pool(
-        &self,
-        content: &Content,
-        within: &str,
-        rebuild: bool,
-    ) -> Result<PoolTrial, String> {
-        thin_trial::try_pool(self, content, within, rebuild)
-    }
-}
-
-impl<S: Storage> ContentReader for ImageHost<S> {
     fn zeros_at(&self, device: &DeviceName, offset: Bytes) -> Result<Bytes, HostError> {
         let (index, start) = self.place("read", device, offset, Bytes::ZERO)?;
         let Some(storage) = self.storage(index) else {

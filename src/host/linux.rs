@@ -23,17 +23,14 @@ mod writer;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::host::copy::ContentReader;
 use crate::host::linux::block::Block;
 use crate::host::linux::lvm_setup::Lvm;
 use crate::host::linux::processes::Processes;
 use crate::host::linux::versions::Steady;
-use crate::host::{DeviceInfo, HostError, Machine, ReadHost, TargetState, files, thin_trial};
+use crate::host::{DeviceInfo, HostError, Machine, ReadHost, TargetState, files};
 use crate::ids::DeviceName;
 use crate::model::inventory::Realm;
 use crate::model::live::{Live, LvmSetup};
-use crate::model::thin_pool::PoolTrial;
-use crate::operation::act::Content;
 use crate::units::Bytes;
 
 pub use writer::LinuxWriter;
@@ -96,13 +93,6 @@ fn scan() -> Result<Vec<Block>, HostError> {
     block::scan().map_err(|cause| HostError::new("list", "the block devices of sysfs", cause))
 }
 
-impl ContentReader for LinuxHost {
-    fn zeros_at(&self, _: &DeviceName, _: Bytes) -> Result<Bytes, HostError> {
-        // A block device cannot tell.
-        Ok(Bytes::ZERO)
-    }
-}
-
 impl ReadHost for LinuxHost {
     fn realm(&self) -> Realm {
         Realm::Live
@@ -158,15 +148,6 @@ impl ReadHost for LinuxHost {
 
     fn machine(&self) -> Machine {
         files::machine()
-    }
-
-    fn try_pool(
-        &self,
-        content: &Content,
-        within: &str,
-        rebuild: bool,
-    ) -> Result<PoolTrial, String> {
-        thin_trial::try_pool(self, content, within, rebuild)
     }
 
     fn live(&self, known: Option<&Live>) -> Option<Live> {

@@ -1,5 +1,5 @@
-//! The thin-provisioning tools: `thin_check`, `thin_dump`, `thin_restore`. They only ever read the
-//! metadata that they are given, which is a copy of it.
+//! The thin-provisioning tools: `thin_check`, `thin_dump`, `thin_restore`. Of a pool's metadata they
+//! are only ever given a copy; what `thin_restore` writes is a file, or the LV that was made for it.
 
 use std::time::Duration;
 
@@ -22,11 +22,20 @@ pub struct ThinTools {
 }
 
 impl ThinTools {
-    /// Looks for them.
+    /// Looks for them where systems have them.
     ///
     /// # Errors
     /// Why they cannot be used, for people.
     pub fn find() -> Result<Self, String> {
+        Self::find_in(&["/usr/sbin", "/sbin", "/usr/bin", "/bin"])
+    }
+
+    /// Looks for them in these directories.
+    ///
+    /// # Errors
+    /// Why they cannot be used, for people.
+    pub fn find_in(directories: &[&str]) -> Result<Self, String> {
+        let tool = |name: &str| tool(directories, name);
         let check = tool("thin_check")?;
         let said = check.read(&["-V"], LIMITS).map_err(|error| error.to_string())?;
         let text = String::from_utf8_lossy(&said.stdout).into_owned();
@@ -37,7 +46,7 @@ impl ThinTools {
     }
 
     /// Why these tools must not repair anything; none when they may.
-    pub fn refuse_repair(&self) -> Option<String> {
+    fn refuse_repair(&self) -> Option<String> {
         let (major, minor, patch) = self.version;
         let is_bad = major == 1 && minor == 0 && patch < 13;
         is_bad.then(|| {
@@ -66,6 +75,9 @@ impl ThinTools {
         to: &str,
         repair: bool,
     ) -> Result<Result<(), String>, String> {
+        if let Some(why) = self.refuse_repair().filter(|_| repair) {
+            return Ok(Err(why));
+        }
         let repair: &[&str] = if repair { &["-r"] } else { &[] };
         let arguments: Vec<&str> = repair.iter().copied().chain(["-o", to, metadata]).collect();
         judged(self.dump.read(&arguments, LIMITS))
@@ -85,8 +97,8 @@ impl ThinTools {
     }
 }
 
-fn tool(name: &str) -> Result<Program, String> {
-    let paths = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"].map(|dir| format!("{dir}/{name}"));
+fn tool(directories: &[&str], name: &str) -> Result<Program, String> {
+    let paths: Vec<String> = directories.iter().map(|dir| format!("{dir}/{name}")).collect();
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
     let missing = || format!("{name} is not there: install thin-provisioning-tools");
     Program::find(&paths).map_err(|error| error.to_string())?.ok_or_else(missing)

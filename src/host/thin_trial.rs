@@ -5,15 +5,12 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::host::HostError;
-use crate::host::copy::{ContentReader, copy_through};
+use crate::host::copy::copy_through;
+use crate::host::thin_copy::{MetadataCopy, read_blocks, told_and_counted};
 use crate::host::thin_tools::ThinTools;
+use crate::host::{HostError, ReadHost};
 use crate::ids::Digest;
-use crate::model::thin_pool::{
-    METADATA_BLOCK, METADATA_MAX, PoolTrial, Rebuilt, ThinSuperblockBlock,
-};
-use crate::ondisk::thin_superblock::{BLOCK_SIZE, parse_thin_superblock};
-use crate::ondisk::thin_tree::{Block, read_details};
+use crate::model::thin_pool::{METADATA_MAX, PoolByText, PoolTrial, Rebuilt};
 use crate::operation::act::Content;
 use crate::units::Bytes;
 
@@ -88,7 +85,7 @@ impl Drop for Scratch {
 /// # Errors
 /// [`HostError`], when it cannot be read or written.
 pub fn copy_metadata(
-    host: &dyn ContentReader,
+    host: &dyn ReadHost,
     content: &Content,
     path: &str,
 ) -> Result<(Digest, Bytes), HostError> {
@@ -115,86 +112,45 @@ pub fn copy_metadata(
 /// # Errors
 /// Why it could not be tried, for people.
 pub fn try_pool(
-    host: &dyn ContentReader,
+    host: &dyn ReadHost,
+    tools: &ThinTools,
     content: &Content,
+    text: &PoolByText,
     within: &str,
     rebuild: bool,
 ) -> Result<PoolTrial, String> {
-    let tools = ThinTools::find()?;
     let scratch = Scratch::make(within)?;
-    let metadata = scratch.file("metadata");
+    let path = scratch.file("metadata");
     scratch.has_room(content)?;
-    let (_, size) = copy_metadata(host, content, &metadata).map_err(|error| error.in_full())?;
-    let checked = tools.check(&metadata)?;
+    let (_, size) = copy_metadata(host, content, &path).map_err(|error| error.in_full())?;
+    let checked = tools.check(&path)?;
     if checked.is_ok() && !rebuild {
         return Ok(PoolTrial { checked, rebuilt: None });
     }
-    let result = try_rebuild(&tools, &scratch, &metadata, size);
-    Ok(PoolTrial { checked, rebuilt: Some(result) })
+    let copy = MetadataCopy { tools, path, size, text };
+    Ok(PoolTrial { checked, rebuilt: Some(try_rebuild(&copy, &scratch)) })
 }
 
-/// Dumps metadata as it stands; where that cannot be, repairs it on the way, which may take older
-/// trees. Tells whether it did.
-///
-/// # Errors
-/// Why neither could be done, for people.
-pub fn dump_metadata(tools: &ThinTools, metadata: &str, dump: &str) -> Result<bool, String> {
-    let Err(said) = tools.dump(metadata, dump, false)? else { return Ok(false) };
-    if let Some(why) = tools.refuse_repair() {
-        return Err(format!("thin_dump: {said}. {why}"));
-    }
-    tools.dump(metadata, dump, true)?.map_err(|said| format!("thin_dump -r: {said}"))?;
-    Ok(true)
-}
-
-fn try_rebuild(
-    tools: &ThinTools,
-    scratch: &Scratch,
-    metadata: &str,
-    size: Bytes,
-) -> Result<Rebuilt, String> {
+fn try_rebuild(copy: &MetadataCopy<'_>, scratch: &Scratch) -> Result<Rebuilt, String> {
     let dump = scratch.file("dump.xml");
-    let repaired = dump_metadata(tools, metadata, &dump)?;
-    let result = scratch.file("rebuilt");
+    let mend = copy.dump(&dump)?;
+    let old = copy.told();
+    let path = scratch.file("rebuilt");
     // Dumps of the older tools unshare what snapshots share, and need more room than before.
-    let mut size = size;
+    let mut size = copy.size;
     loop {
-        File::create(&result)
+        File::create(&path)
             .and_then(|file| file.set_len(size.get()))
-            .map_err(|error| format!("{result}: {error}"))?;
-        match tools.restore(&dump, &result)? {
+            .map_err(|error| format!("{path}: {error}"))?;
+        match copy.tools.restore(&dump, &path)? {
             Ok(()) => break,
             Err(said) if size >= METADATA_MAX => return Err(format!("thin_restore: {said}")),
             Err(_) => size = size.saturating_add(size).min(METADATA_MAX),
         }
     }
-    tools.check(&result)?.map_err(|said| format!("thin_check of what was rebuilt: {said}"))?;
-    let file = File::open(&result).map_err(|error| format!("{result}: {error}"))?;
-    read_rebuilt(repaired, &mut |number| {
-        let mut block: Block = [0; BLOCK_SIZE];
-        let offset = number.saturating_mul(METADATA_BLOCK.get());
-        file.read_exact_at(&mut block, offset).map_err(|error| error.to_string())?;
-        Ok(block)
-    })
-}
-
-/// Superblock and devices of metadata that was just made.
-///
-/// # Errors
-/// What is wrong with it, for people.
-pub fn read_rebuilt(
-    repaired: bool,
-    read: &mut dyn FnMut(u64) -> Result<Block, String>,
-) -> Result<Rebuilt, String> {
-    match parse_thin_superblock(&read(0)?) {
-        ThinSuperblockBlock::Sound(superblock) => {
-            let details = read_details(superblock.details_root, read)?;
-            Ok(Rebuilt { repaired, superblock, details })
-        }
-        ThinSuperblockBlock::Zeroed
-        | ThinSuperblockBlock::Foreign
-        | ThinSuperblockBlock::Damaged(_) => {
-            Err("what was rebuilt has no sound superblock".to_owned())
-        }
-    }
+    copy.tools.check(&path)?.map_err(|said| format!("thin_check of what was rebuilt: {said}"))?;
+    let mut read = read_blocks(&path)?;
+    let new = told_and_counted(&mut read)?;
+    let coverage = copy.coverage(&new, &mut read);
+    Ok(Rebuilt { mend, old, new, coverage })
 }

@@ -6,7 +6,7 @@ use crate::ids::{LvName, LvUuid, VgUuid};
 use crate::model::inventory::Inventory;
 use crate::model::live::{Live, PoolStatus};
 use crate::model::segment::{SegmentKind, ThinMessage};
-use crate::model::thin_pool::{PoolMetadata, SpaceUsed};
+use crate::model::thin_pool::{PoolByText, PoolMetadata, SpaceUsed, ThinDevice};
 use crate::model::vg::{Lv, Vg};
 use crate::units::Sectors;
 
@@ -97,16 +97,25 @@ impl<'a> Pool<'a> {
     /// LVM2 `libdm/libdm-deptree.c`, `_node_send_messages`: equal, or the pool one behind; an id of
     /// 0 in the text is not checked.
     pub fn transactions(&self) -> Option<Transactions> {
-        let (pool, text) = (self.own_transaction_id()?, self.transaction_id);
-        let agree = text == 0 || pool == text || pool.checked_add(1) == Some(text);
-        Some(if agree { Transactions::Agree } else { Transactions::Differ { pool, text } })
+        self.own_transaction_id().map(|own| self.transactions_of(own))
     }
 
-    /// The blocks of its metadata, where they are counted.
+    /// How LVM's transaction id would stand to this one.
+    pub fn transactions_of(&self, pool: u64) -> Transactions {
+        let text = self.transaction_id;
+        if text == 0 || pool == text || pool.checked_add(1) == Some(text) {
+            Transactions::Agree
+        } else {
+            Transactions::Differ { pool, text }
+        }
+    }
+
+    /// The blocks of its metadata, where they are counted, with those that the kernel holds back.
     pub fn metadata_used(&self) -> Option<SpaceUsed> {
         let counts = self.status.and_then(|status| status.counts);
         let on_disk = self.on_disk.and_then(PoolMetadata::superblock);
-        counts.map(|counts| counts.metadata).or_else(|| on_disk.map(|found| found.metadata))
+        let on_disk = on_disk.map(|found| found.metadata.with_reserve());
+        counts.map(|counts| counts.metadata).or(on_disk)
     }
 
     /// The blocks of its data, where they are counted.
@@ -142,13 +151,29 @@ impl<'a> Pool<'a> {
         self.vg.lvs.iter().filter_map(of_pool).collect()
     }
 
-    /// Thin LVs of the text whose device the pool lacks, those left out that LVM has yet to tell it
-    /// of; none where the devices are not known.
+    /// Thin LVs of the text whose device the pool lacks; none where the devices are not known.
     pub fn lvs_without_device(&self) -> Option<Vec<(u32, &'a LvName)>> {
-        let details = self.on_disk?.details.as_ref().ok()?;
+        Some(self.lvs_not_in(self.on_disk?.details.as_ref().ok()?))
+    }
+
+    /// Thin LVs of the text whose device is not among these, those left out that LVM has yet to tell
+    /// the pool of.
+    pub fn lvs_not_in(&self, devices: &BTreeMap<u32, ThinDevice>) -> Vec<(u32, &'a LvName)> {
         let is_to_come = |name: &LvName| self.messages.contains(&ThinMessage::Create(name.clone()));
         let all = self.thin_lvs().into_iter();
-        Some(all.filter(|(id, name)| !details.contains_key(id) && !is_to_come(name)).collect())
+        all.filter(|(id, name)| !devices.contains_key(id) && !is_to_come(name)).collect()
+    }
+
+    /// What LVM's text says of it, for metadata that does not tell all itself.
+    pub fn by_text(&self) -> PoolByText {
+        let made_in = self.made_in().into_iter();
+        let data = self.data.len().sectors(self.vg.extent_size).unwrap_or(Sectors::ZERO);
+        PoolByText {
+            transaction_id: self.transaction_id,
+            data_block: self.chunk_size,
+            data_blocks: data.get() / self.chunk_size.get().max(1),
+            devices: made_in.map(|(id, (_, transaction))| (id, transaction)).collect(),
+        }
     }
 
     /// Devices of the pool that no thin LV of the text has, those left out that LVM has yet to

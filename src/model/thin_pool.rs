@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::ids::Digest;
 use crate::units::{Bytes, Sectors};
 
@@ -10,10 +12,11 @@ use crate::units::{Bytes, Sectors};
 /// # Source
 /// LVM2 `libdm/libdevmapper.h`, `DM_THIN_MAX_METADATA_SIZE`.
 pub const METADATA_MAX: Bytes = Bytes::new(16_580_608 << 10);
-/// LVM makes no metadata smaller than this.
-pub const METADATA_MIN: Bytes = Bytes::new(2 << 20);
 /// Size of a metadata block.
 pub const METADATA_BLOCK: Bytes = Bytes::new(4096);
+
+/// The kernel holds back no more blocks of metadata than these.
+const RESERVE_MAX: u64 = (4 << 20) / METADATA_BLOCK.get();
 
 /// How many blocks a space map counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +25,31 @@ pub struct SpaceUsed {
     pub blocks: u64,
     /// Those in use.
     pub allocated: u64,
+}
+
+/// How many of so many blocks of metadata the kernel holds back: a tenth, but no more than 4 MiB.
+///
+/// # Source
+/// Linux `drivers/md/dm-thin-metadata.c`, `__set_metadata_reserve`.
+const fn metadata_reserve(blocks: u64) -> u64 {
+    let tenth = blocks / 10;
+    if tenth < RESERVE_MAX { tenth } else { RESERVE_MAX }
+}
+
+/// How large metadata has to be for so many blocks of it to be no more than so many percent, what
+/// the kernel holds back counted.
+pub fn metadata_for(allocated: u64, percent: u8) -> Bytes {
+    let percent = u128::from(percent.clamp(1, 100));
+    let used = u128::from(allocated) * 100;
+    let of = |reserve: u128| (used + reserve * 100).div_ceil(percent);
+    // Where a tenth of it is held back only the rest serves.
+    let small = percent.checked_sub(10).filter(|rest| *rest > 0).map(|rest| used.div_ceil(rest));
+    let blocks = match small {
+        Some(blocks) if blocks / 10 < u128::from(RESERVE_MAX) => blocks,
+        Some(_) | None => of(u128::from(RESERVE_MAX)),
+    };
+    let blocks = u64::try_from(blocks).unwrap_or(u64::MAX);
+    Bytes::new(blocks.saturating_mul(METADATA_BLOCK.get()))
 }
 
 /// A sound superblock.
@@ -39,6 +67,8 @@ pub struct ThinSuperblock {
     pub held_root: Option<u64>,
     /// The data device.
     pub data: SpaceUsed,
+    /// Block of the root of the tree that leads to the bitmaps of data blocks.
+    pub data_bitmap_root: u64,
     /// The metadata device.
     pub metadata: SpaceUsed,
     /// Block of the mapping tree's root.
@@ -88,7 +118,7 @@ impl ThinSuperblockDamage {
 }
 
 impl SpaceUsed {
-    /// How much is used, in whole percents rounded up: 100 only when nothing is free.
+    /// How much is used, in whole percents rounded down: 100 only when nothing is free.
     pub fn percent(self) -> u8 {
         let Self { blocks, allocated } = self;
         if allocated >= blocks {
@@ -96,6 +126,26 @@ impl SpaceUsed {
         }
         let percent = u128::from(allocated) * 100 / u128::from(blocks.max(1));
         u8::try_from(percent).unwrap_or(100)
+    }
+
+    /// Of metadata, as the kernel counts it: what it holds back, so that a pool can still be mended,
+    /// counts as used.
+    #[must_use]
+    pub fn with_reserve(self) -> Self {
+        let allocated = self.allocated.saturating_add(metadata_reserve(self.blocks));
+        Self { allocated: allocated.min(self.blocks), ..self }
+    }
+
+    /// The other way.
+    #[must_use]
+    pub fn without_reserve(self) -> Self {
+        let allocated = self.allocated.saturating_sub(metadata_reserve(self.blocks));
+        Self { allocated, ..self }
+    }
+
+    /// What is used, in blocks of this size.
+    pub fn bytes(self, block: Bytes) -> Bytes {
+        Bytes::new(self.allocated.saturating_mul(block.get()))
     }
 
     /// How many are free.
@@ -178,36 +228,109 @@ pub struct PoolTrial {
     pub rebuilt: Option<Result<Rebuilt, String>>,
 }
 
-impl Rebuilt {
-    /// What shows that a repair took other trees than those that counted: a tool may take older
-    /// ones that are whole, and says nothing. `old` is what stood there.
-    pub fn other_than(
-        &self,
-        old: &ThinSuperblock,
-        details: &BTreeMap<u32, ThinDevice>,
-    ) -> Option<String> {
-        if (self.superblock.transaction_id, self.superblock.time) != (old.transaction_id, old.time)
-        {
-            return Some("it is of another transaction or time than the old metadata".to_owned());
+/// What is set right in a copy of the old metadata before it is dumped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mend {
+    /// The checksum of the superblock.
+    SuperblockChecksum,
+    /// The list of devices, made anew from the mapping trees and LVM's text.
+    DeviceList,
+    /// Whatever the tools find that is whole; it may be of an older transaction.
+    Repair,
+}
+
+impl Mend {
+    /// For people.
+    pub const fn shown(self) -> &'static str {
+        match self {
+            Self::SuperblockChecksum => {
+                "the checksum of its superblock is set right in the copy: what it says agrees with LVM \
+                 and with the trees"
+            }
+            Self::DeviceList => {
+                "its list of devices is made anew in the copy, from the mapping trees and LVM's text"
+            }
+            Self::Repair => "the old metadata is repaired on the way: `thin_dump -r`",
         }
-        let differs = |(device, found): (&u32, &ThinDevice)| {
-            let is_same = details.get(device).is_some_and(|old| {
-                let key = |d: &ThinDevice| (d.transaction_id, d.creation_time, d.snapshot_time);
-                key(old) == key(found) && found.mapped_blocks <= old.mapped_blocks
-            });
-            (!is_same).then(|| format!("its device {device} is not as the old metadata has it"))
-        };
-        self.details.iter().find_map(differs)
     }
+}
+
+/// What LVM's text says of a pool, for metadata that does not tell all itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolByText {
+    /// The transaction id.
+    pub transaction_id: u64,
+    /// How long a data block is.
+    pub data_block: Sectors,
+    /// How many whole blocks the data has room for.
+    pub data_blocks: u64,
+    /// The devices of thin LVs, each with the transaction in which it was made.
+    pub devices: BTreeMap<u32, u64>,
+}
+
+/// A superblock and the devices that it leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The superblock.
+    pub superblock: ThinSuperblock,
+    /// Its devices, by number.
+    pub devices: BTreeMap<u32, ThinDevice>,
+}
+
+/// How the data blocks that were in use stand to those that repaired metadata maps. An older tree
+/// maps blocks that were given back since, and misses those that were given out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coverage {
+    /// Blocks that were in use, and that it does not map.
+    pub unmapped: u64,
+    /// Blocks that it maps, and that were not in use.
+    pub stray: u64,
 }
 
 /// Metadata that was rebuilt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rebuilt {
-    /// Whether the old had to be repaired on the way, as it could not be dumped as it stands.
-    pub repaired: bool,
-    /// Its superblock.
-    pub superblock: ThinSuperblock,
-    /// Its devices, by number.
-    pub details: BTreeMap<u32, ThinDevice>,
+    /// What had to be set right on the way; none where the old could be dumped as it stands.
+    pub mend: Option<Mend>,
+    /// What the old metadata told, once that was set right; why nothing is known of it.
+    pub old: Result<Told, String>,
+    /// What the new metadata tells.
+    pub new: Told,
+    /// Whether it maps what was in use; why that cannot be told.
+    pub coverage: Result<Coverage, String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_is_as_large_as_it_has_to_be_and_not_larger() {
+        for allocated in [1, 11, 461, 5_000, 9_000, 9_215, 9_216, 100_000, 4_000_000] {
+            for percent in [11, 50, 80, 95, 99] {
+                let size = metadata_for(allocated, percent);
+                let blocks = size.get() / METADATA_BLOCK.get();
+                let reaches = |blocks: u64| {
+                    let used = allocated + metadata_reserve(blocks);
+                    used * 100 <= blocks * u64::from(percent)
+                };
+                assert!(reaches(blocks), "{allocated} at {percent} %: {blocks}");
+                let less = blocks.checked_sub(20).filter(|less| *less > 0);
+                assert!(
+                    !less.is_some_and(reaches),
+                    "{allocated} at {percent} %: {blocks} is too many"
+                );
+            }
+        }
+        assert!(metadata_for(u64::MAX, 1).get() > METADATA_MAX.get());
+    }
+
+    #[test]
+    fn what_the_kernel_holds_back() {
+        let used = SpaceUsed { blocks: 1024, allocated: 11 };
+        assert_eq!(used.with_reserve().allocated, 113);
+        assert_eq!(used.with_reserve().without_reserve(), used);
+        assert_eq!(SpaceUsed { blocks: 512, allocated: 470 }.with_reserve().percent(), 100);
+    }
 }

@@ -19,7 +19,7 @@
 //! | 340 | 4 | metadata block size in sectors, 8 |
 //! | 344 | 8 | metadata blocks |
 //!
-//! A space map root begins with {blocks: 8, allocated blocks: 8}. The checksum is CRC-32C without
+//! A space map root begins with {blocks: 8, allocated blocks: 8, bitmap root: 8}. The checksum is CRC-32C without
 //! the final inversion, XORed with 160774.
 //!
 //! # Source
@@ -37,6 +37,8 @@ pub const BLOCK_SIZE: usize = 4096;
 
 const MAGIC: u64 = 27_022_010;
 const CHECKSUM_SALT: u32 = 160_774;
+/// Where the root of the details tree stands.
+const DETAILS_ROOT: usize = 328;
 const FLAG_NEEDS_CHECK: u32 = 1;
 const VERSIONS: std::ops::RangeInclusive<u32> = 1..=2;
 const METADATA_BLOCK_SECTORS: u32 = 8;
@@ -60,6 +62,23 @@ pub fn parse_thin_superblock(block: &[u8; BLOCK_SIZE]) -> ThinSuperblockBlock {
 /// The checksum that a superblock with these bytes should have.
 pub fn superblock_checksum(block: &[u8; BLOCK_SIZE]) -> u32 {
     checksum(block, CHECKSUM_SALT)
+}
+
+/// The block with the checksum that it should have.
+pub fn signed(mut block: [u8; BLOCK_SIZE]) -> [u8; BLOCK_SIZE] {
+    let sum = superblock_checksum(&block);
+    for (to, from) in block.iter_mut().zip(sum.to_le_bytes()) {
+        *to = from;
+    }
+    block
+}
+
+/// The block with another root of the details tree, signed.
+pub fn with_details_root(mut block: [u8; BLOCK_SIZE], root: u64) -> [u8; BLOCK_SIZE] {
+    for (to, from) in block.iter_mut().skip(DETAILS_ROOT).zip(root.to_le_bytes()) {
+        *to = from;
+    }
+    signed(block)
 }
 
 /// The checksum of a metadata block; each kind of block has a salt of its own.
@@ -99,9 +118,10 @@ fn fields_of(block: &[u8]) -> Option<ThinSuperblock> {
         transaction_id: u64_at(block, 48)?,
         held_root: u64_at(block, 56).filter(|held| *held != 0),
         data: space_at(64)?,
+        data_bitmap_root: u64_at(block, 80)?,
         metadata: space_at(192)?,
         mapping_root: u64_at(block, 320)?,
-        details_root: u64_at(block, 328)?,
+        details_root: u64_at(block, DETAILS_ROOT)?,
         data_block: Sectors::new(u64::from(u32_at(block, 336)?)),
     })
 }

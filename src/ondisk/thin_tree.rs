@@ -1,40 +1,31 @@
-//! The btrees of thin-pool metadata, as far as they list the devices of a pool.
-//!
-//! | offset | size | field |
-//! |---|---|---|
-//! | 0 | 4 | checksum of bytes 4 to 4095 |
-//! | 4 | 4 | flags: 1 internal node, 2 leaf |
-//! | 8 | 8 | block number |
-//! | 16 | 4 | entries |
-//! | 20 | 4 | entries it has room for |
-//! | 24 | 4 | size of a value in bytes |
-//! | 32 | 8 each | keys, as many as there is room for; then the values |
+//! The btrees of thin-pool metadata, as far as they list the devices of a pool and count what each
+//! maps.
 //!
 //! The values of an internal node are blocks. In the details tree a leaf has {mapped blocks: 8,
 //! transaction id: 8, creation time: 4, snapshot time: 4}, by device; in the top level of the
-//! mapping tree the root of each device's own tree.
+//! mapping tree the root of each device's own tree, which has a value of 8 bytes for every block
+//! that is mapped.
 //!
 //! # Source
-//! Linux `drivers/md/persistent-data/dm-btree-internal.h`, `struct node_header`;
-//! `drivers/md/dm-thin-metadata.c`, `struct disk_device_details`.
+//! Linux `drivers/md/dm-thin-metadata.c`, `struct disk_device_details`, `pack_block_time`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::thin_pool::ThinDevice;
 use crate::ondisk::bytes::{u32_at, u64_at};
-use crate::ondisk::thin_superblock::{BLOCK_SIZE, checksum};
+use crate::ondisk::thin_node::{Block, Node, room_for, write_node};
 
-const SALT: u32 = 121_107;
-const INTERNAL: u32 = 1;
-const LEAF: u32 = 2;
-const HEADER: usize = 32;
 /// No tree of 64-bit keys is deeper.
 const DEPTH_MAX: usize = 16;
 /// Device numbers have 24 bits.
-const DEVICE_MAX: u64 = (1 << 24) - 1;
+const DEVICE_MAX: u32 = (1 << 24) - 1;
+/// Below the data block of a mapping stands the snapshot clock when it was made.
+const TIME_BITS: u32 = 24;
+/// What the details tree has of a device, in bytes.
+const DETAILS_SIZE: usize = 24;
 
-/// A block of metadata.
-pub type Block = [u8; BLOCK_SIZE];
+/// Reads a block of metadata; why it could not be read, for people.
+pub type ReadBlock<'a> = dyn FnMut(u64) -> Result<Block, String> + 'a;
 
 /// The devices of the details tree, by number.
 ///
@@ -42,180 +33,227 @@ pub type Block = [u8; BLOCK_SIZE];
 /// Which block is wrong and why, for people.
 pub fn read_details(
     root: u64,
-    read: &mut dyn FnMut(u64) -> Result<Block, String>,
+    read: &mut ReadBlock<'_>,
 ) -> Result<BTreeMap<u32, ThinDevice>, String> {
     let mut devices = BTreeMap::new();
-    Walk::new(24, read).down(root, &mut |device, value| {
+    walk(root, DETAILS_SIZE, read, &mut |key, value| {
         let found = ThinDevice {
             mapped_blocks: u64_at(value, 0)?,
             transaction_id: u64_at(value, 8)?,
             creation_time: u32_at(value, 16)?,
             snapshot_time: u32_at(value, 20)?,
         };
-        devices.insert(device, found);
+        devices.insert(device(key)?, found);
         Some(())
     })?;
     Ok(devices)
+}
+
+/// The nodes of a details tree with these devices, the root last, in blocks from `first` on.
+pub fn write_details(devices: &BTreeMap<u32, ThinDevice>, first: u64) -> Vec<(u64, Block)> {
+    let entries: Vec<(u64, [u8; DETAILS_SIZE])> = devices
+        .iter()
+        .map(|(device, found)| {
+            let times = u64::from(found.snapshot_time) << 32 | u64::from(found.creation_time);
+            let words = [found.mapped_blocks, found.transaction_id, times].map(u64::to_le_bytes);
+            let mut value = [0; DETAILS_SIZE];
+            for (to, from) in value.iter_mut().zip(words.concat()) {
+                *to = from;
+            }
+            (u64::from(*device), value)
+        })
+        .collect();
+    let mut nodes = Vec::new();
+    let mut level = write_level(&mut nodes, first, true, &entries);
+    while level.len() > 1 {
+        level = write_level(&mut nodes, first, false, &level);
+    }
+    nodes
+}
+
+/// Writes nodes with these entries; the entries that lead to them.
+fn write_level<const SIZE: usize>(
+    nodes: &mut Vec<(u64, Block)>,
+    first: u64,
+    is_leaf: bool,
+    entries: &[(u64, [u8; SIZE])],
+) -> Vec<(u64, [u8; 8])> {
+    let chunks: Vec<_> = entries.chunks(room_for(SIZE)).collect();
+    // A tree without devices is an empty leaf.
+    let chunks = if chunks.is_empty() { vec![entries] } else { chunks };
+    let mut leading = Vec::new();
+    for chunk in chunks {
+        let number = first.saturating_add(u64::try_from(nodes.len()).unwrap_or(u64::MAX));
+        nodes.push((number, write_node(number, is_leaf, chunk)));
+        leading.push((chunk.first().map_or(0, |(key, _)| *key), number.to_le_bytes()));
+    }
+    leading
 }
 
 /// The numbers of the devices that have a mapping tree.
 ///
 /// # Errors
 /// Which block is wrong and why, for people.
-pub fn read_mapped_devices(
-    root: u64,
-    read: &mut dyn FnMut(u64) -> Result<Block, String>,
-) -> Result<BTreeSet<u32>, String> {
-    let mut devices = BTreeSet::new();
-    Walk::new(8, read).down(root, &mut |device, _| {
-        devices.insert(device);
+pub fn read_mapped_devices(root: u64, read: &mut ReadBlock<'_>) -> Result<BTreeSet<u32>, String> {
+    Ok(read_device_roots(root, read)?.into_keys().collect())
+}
+
+/// The root of each device's mapping tree.
+fn read_device_roots(root: u64, read: &mut ReadBlock<'_>) -> Result<BTreeMap<u32, u64>, String> {
+    let mut roots = BTreeMap::new();
+    walk(root, 8, read, &mut |key, value| {
+        roots.insert(device(key)?, u64_at(value, 0)?);
         Some(())
     })?;
+    Ok(roots)
+}
+
+/// How many blocks each device maps, counted in the mapping trees.
+///
+/// # Errors
+/// Which block is wrong and why, for people.
+pub fn count_mappings(root: u64, read: &mut ReadBlock<'_>) -> Result<BTreeMap<u32, u64>, String> {
+    // Devices that were just snapshotted share the whole tree.
+    let mut counted: BTreeMap<u64, u64> = BTreeMap::new();
+    let mut devices = BTreeMap::new();
+    for (device, root) in read_device_roots(root, read)? {
+        let known = counted.get(&root).copied();
+        let count = match known {
+            Some(count) => count,
+            None => count_tree(root, read).map_err(|why| format!("device {device}: {why}"))?,
+        };
+        counted.insert(root, count);
+        devices.insert(device, count);
+    }
     Ok(devices)
 }
 
-/// The checksum that a node with these bytes should have.
-pub fn node_checksum(block: &Block) -> u32 {
-    checksum(block, SALT)
+fn count_tree(root: u64, read: &mut ReadBlock<'_>) -> Result<u64, String> {
+    let mut count: u64 = 0;
+    walk(root, 8, read, &mut |_, _| {
+        count = count.saturating_add(1);
+        Some(())
+    })?;
+    Ok(count)
 }
 
-struct Walk<'a> {
+/// Hands the data block of every mapping to `take`, what devices share perhaps only once; what it
+/// does not take is damage.
+///
+/// # Errors
+/// Which block is wrong and why, for people.
+pub(super) fn for_each_mapping(
+    root: u64,
+    read: &mut ReadBlock<'_>,
+    take: &mut dyn FnMut(u64) -> Option<()>,
+) -> Result<(), String> {
+    let roots: BTreeSet<u64> = read_device_roots(root, read)?.into_values().collect();
+    for root in roots {
+        walk(root, 8, read, &mut |_, value| take(u64_at(value, 0)? >> TIME_BITS))?;
+    }
+    Ok(())
+}
+
+/// A device number; none that there cannot be.
+fn device(key: u64) -> Option<u32> {
+    u32::try_from(key).ok().filter(|device| *device <= DEVICE_MAX)
+}
+
+/// A node that is to be visited: what its parent says of it.
+struct Left {
+    number: u64,
+    depth: usize,
+    /// No key of it is lower.
+    low: u64,
+    /// All keys of it are lower.
+    end: Option<u64>,
+}
+
+/// Hands every key and its value to `take`, in order; what it does not take is damage. As every
+/// node has keys of its own alone, no block is visited twice on one level.
+pub(super) fn walk(
+    root: u64,
     value_size: usize,
-    read: &'a mut dyn FnMut(u64) -> Result<Block, String>,
-    seen: BTreeSet<u64>,
-    last: Option<u64>,
+    read: &mut ReadBlock<'_>,
+    take: &mut dyn FnMut(u64, &[u8]) -> Option<()>,
+) -> Result<(), String> {
+    // The next one last.
+    let mut left = vec![Left { number: root, depth: 0, low: 0, end: None }];
+    while let Some(next) = left.pop() {
+        let number = next.number;
+        let bad = |why: &str| format!("block {number}: {why}");
+        if next.depth > DEPTH_MAX {
+            return Err(bad("the tree leads in a circle"));
+        }
+        let block = read(number).map_err(|why| bad(&why))?;
+        let node = Node::of(&block, number).map_err(|why| bad(&why))?;
+        let keys = keys_of(&node, &next).map_err(bad)?;
+        if !node.is_leaf {
+            let children = children_of(&node, &next, &keys).ok_or_else(|| bad("it is cut off"))?;
+            left.extend(children.into_iter().rev());
+            continue;
+        }
+        if node.value_size != value_size {
+            return Err(bad("it is a leaf of another tree"));
+        }
+        for (at, key) in keys.into_iter().enumerate() {
+            let value = node.value(at, value_size).ok_or_else(|| bad("it is cut off"))?;
+            take(key, value).ok_or_else(|| bad("it has a key that there cannot be"))?;
+        }
+    }
+    Ok(())
 }
 
-impl<'a> Walk<'a> {
-    fn new(value_size: usize, read: &'a mut dyn FnMut(u64) -> Result<Block, String>) -> Self {
-        Self { value_size, read, seen: BTreeSet::new(), last: None }
+/// The keys of a node, in order, and as its parent says they are.
+fn keys_of(node: &Node<'_>, from: &Left) -> Result<Vec<u64>, &'static str> {
+    let keys: Option<Vec<u64>> = (0..node.entries).map(|at| node.key(at)).collect();
+    let keys = keys.ok_or("it is cut off")?;
+    let is_in_place = |key: &u64| *key >= from.low && from.end.is_none_or(|end| *key < end);
+    if !keys.is_sorted_by(|a, b| a < b) || !keys.iter().all(is_in_place) {
+        return Err("its keys are not in order");
     }
-
-    /// Hands every device and its value to `take`, in order.
-    fn down(
-        &mut self,
-        root: u64,
-        take: &mut dyn FnMut(u32, &[u8]) -> Option<()>,
-    ) -> Result<(), String> {
-        // What is left to be visited, the next one last; with its depth.
-        let mut left = vec![(root, 0)];
-        while let Some((number, depth)) = left.pop() {
-            let bad = |why: &str| format!("block {number}: {why}");
-            if depth > DEPTH_MAX || !self.seen.insert(number) {
-                return Err(bad("the tree leads in a circle"));
-            }
-            let block = (self.read)(number).map_err(|why| bad(&why))?;
-            let node = Node::of(&block, number).map_err(|why| bad(&why))?;
-            if !node.is_leaf {
-                let children: Option<Vec<u64>> =
-                    (0..node.entries).map(|at| u64_at(node.value(at, 8)?, 0)).collect();
-                let children = children.ok_or_else(|| bad("it is cut off"))?;
-                left.extend(children.into_iter().rev().map(|child| (child, depth + 1)));
-                continue;
-            }
-            if node.value_size != self.value_size {
-                return Err(bad("it is a leaf of another tree"));
-            }
-            for at in 0..node.entries {
-                let found = node.key(at).zip(node.value(at, self.value_size));
-                let (key, value) = found.ok_or_else(|| bad("it is cut off"))?;
-                if key > DEVICE_MAX || self.last.is_some_and(|last| last >= key) {
-                    return Err(bad("its keys are not in order"));
-                }
-                self.last = Some(key);
-                let device = u32::try_from(key).map_err(|_| bad("its keys are not in order"))?;
-                take(device, value).ok_or_else(|| bad("it is cut off"))?;
-            }
-        }
-        Ok(())
+    // Only a tree with nothing in it has a node with nothing in it.
+    if keys.is_empty() && (from.depth > 0 || !node.is_leaf) {
+        return Err("it is empty");
     }
+    Ok(keys)
 }
 
-struct Node<'b> {
-    block: &'b Block,
-    is_leaf: bool,
-    entries: usize,
-    room: usize,
-    value_size: usize,
-}
-
-impl<'b> Node<'b> {
-    fn of(block: &'b Block, number: u64) -> Result<Self, String> {
-        if u32_at(block, 0) != Some(node_checksum(block)) {
-            return Err("its checksum is wrong".to_owned());
-        }
-        if u64_at(block, 8) != Some(number) {
-            return Err("it says that it is another block".to_owned());
-        }
-        let field = |at: usize| u32_at(block, at).and_then(|value| usize::try_from(value).ok());
-        let (Some(flags), Some(entries), Some(room), Some(value_size)) =
-            (u32_at(block, 4), field(16), field(20), field(24))
-        else {
-            return Err("it is cut off".to_owned());
-        };
-        let fits = room
-            .checked_mul(value_size.saturating_add(8))
-            .and_then(|len| len.checked_add(HEADER))
-            .is_some_and(|len| len <= BLOCK_SIZE);
-        if entries > room || !fits {
-            return Err("it claims more entries than there is room for".to_owned());
-        }
-        let is_leaf = match flags {
-            LEAF => true,
-            INTERNAL if value_size == 8 => false,
-            _ => return Err("it is no node of a tree".to_owned()),
-        };
-        Ok(Self { block, is_leaf, entries, room, value_size })
-    }
-
-    fn key(&self, at: usize) -> Option<u64> {
-        u64_at(self.block, at.checked_mul(8)?.checked_add(HEADER)?)
-    }
-
-    fn value(&self, at: usize, size: usize) -> Option<&'b [u8]> {
-        let values = self.room.checked_mul(8)?.checked_add(HEADER)?;
-        let start = at.checked_mul(size)?.checked_add(values)?;
-        self.block.get(start..start.checked_add(size)?)
-    }
+fn children_of(node: &Node<'_>, from: &Left, keys: &[u64]) -> Option<Vec<Left>> {
+    let child = |(at, low): (usize, &u64)| {
+        let number = u64_at(node.value(at, 8)?, 0)?;
+        let end = keys.get(at.checked_add(1)?).copied().or(from.end);
+        Some(Left { number, depth: from.depth.checked_add(1)?, low: *low, end })
+    };
+    keys.iter().enumerate().map(child).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn node(number: u64, flags: u32, value_size: usize, entries: &[(u64, Vec<u8>)]) -> Block {
-        let mut block = [0; BLOCK_SIZE];
-        let room = 4064 / (8 + value_size) / 3 * 3;
-        block[4..8].copy_from_slice(&flags.to_le_bytes());
-        block[8..16].copy_from_slice(&number.to_le_bytes());
-        for (at, value) in [(16, entries.len()), (20, room), (24, value_size)] {
-            let value = u32::try_from(value).unwrap();
-            block[at..at + 4].copy_from_slice(&value.to_le_bytes());
-        }
-        for (at, (key, value)) in entries.iter().enumerate() {
-            block[HEADER + at * 8..][..8].copy_from_slice(&key.to_le_bytes());
-            let values = HEADER + room * 8 + at * value_size;
-            block[values..values + value_size].copy_from_slice(value);
-        }
-        let sum = node_checksum(&block);
-        block[..4].copy_from_slice(&sum.to_le_bytes());
-        block
-    }
-
-    fn details(mapped: u64) -> Vec<u8> {
-        let words = [mapped, 3, 1 << 32 | 7];
-        words.iter().flat_map(|word| word.to_le_bytes()).collect()
-    }
+    use crate::ondisk::thin_node::node_checksum;
 
     fn leaf(number: u64, devices: &[u64]) -> Block {
+        let details = |mapped: u64| {
+            let mut value = [0; DETAILS_SIZE];
+            value[0] = u8::try_from(mapped & 0xff).unwrap();
+            value[8] = 3;
+            (value[16], value[20]) = (7, 1);
+            value
+        };
         let entries: Vec<_> = devices.iter().map(|device| (*device, details(*device))).collect();
-        node(number, LEAF, 24, &entries)
+        write_node(number, true, &entries)
     }
 
     fn inner(number: u64, children: &[(u64, u64)]) -> Block {
         let entries: Vec<_> =
-            children.iter().map(|(key, block)| (*key, block.to_le_bytes().to_vec())).collect();
-        node(number, INTERNAL, 8, &entries)
+            children.iter().map(|(key, block)| (*key, block.to_le_bytes())).collect();
+        write_node(number, false, &entries)
+    }
+
+    fn mappings(number: u64, blocks: &[(u64, u64)]) -> Block {
+        let entries: Vec<_> = blocks.iter().map(|(key, to)| (*key, to.to_le_bytes())).collect();
+        write_node(number, true, &entries)
     }
 
     fn read(blocks: &[Block], root: u64) -> Result<Vec<u32>, String> {
@@ -242,26 +280,74 @@ mod tests {
         for (blocks, why) in [
             (vec![leaf(1, &[1])], "block 0: it says that it is another block"),
             (vec![leaf(0, &[2, 1])], "block 0: its keys are not in order"),
-            (vec![leaf(0, &[1 << 24])], "block 0: its keys are not in order"),
+            (vec![leaf(0, &[1 << 24])], "block 0: it has a key that there cannot be"),
             (vec![inner(0, &[(1, 0)])], "block 0: the tree leads in a circle"),
             (vec![inner(0, &[(1, 5)])], "block 5: behind the end"),
-            (vec![node(0, LEAF, 8, &[])], "block 0: it is a leaf of another tree"),
-            (vec![node(0, 3, 24, &[])], "block 0: it is no node of a tree"),
+            (vec![mappings(0, &[])], "block 0: it is a leaf of another tree"),
             (
                 vec![inner(0, &[(1, 1), (2, 2)]), leaf(1, &[4]), leaf(2, &[3])],
-                "block 2: its keys are not in order",
+                "block 1: its keys are not in order",
             ),
+            (
+                vec![inner(0, &[(1, 1), (5, 1)]), leaf(1, &[1, 2])],
+                "block 1: its keys are not in order",
+            ),
+            (vec![inner(0, &[(1, 1)]), leaf(1, &[])], "block 1: it is empty"),
+            (vec![inner(0, &[])], "block 0: it is empty"),
         ] {
             assert_eq!(read(&blocks, 0), Err(why.to_owned()));
         }
         let mut flipped = leaf(0, &[1]);
         flipped[100] ^= 1;
         assert_eq!(read(&[flipped], 0), Err("block 0: its checksum is wrong".to_owned()));
-        let mut crowded = leaf(0, &[1]);
-        crowded[16] = 200;
-        let sum = node_checksum(&crowded);
-        crowded[..4].copy_from_slice(&sum.to_le_bytes());
-        let why = "block 0: it claims more entries than there is room for";
-        assert_eq!(read(&[crowded], 0), Err(why.to_owned()));
+        for (at, value, why) in [
+            (16, 200, "block 0: it claims more entries than there is room for"),
+            (4, 3, "block 0: it is no node of a tree"),
+        ] {
+            let mut odd = leaf(0, &[1]);
+            odd[at] = value;
+            let sum = node_checksum(&odd);
+            odd[..4].copy_from_slice(&sum.to_le_bytes());
+            assert_eq!(read(&[odd], 0), Err(why.to_owned()));
+        }
+    }
+
+    #[test]
+    fn details_are_written_as_they_are_read() {
+        for count in [0, 1, 126, 127, 40_000] {
+            let device = |id: u32| ThinDevice {
+                mapped_blocks: u64::from(id) << 20,
+                transaction_id: 5,
+                creation_time: id,
+                snapshot_time: 9,
+            };
+            let devices: BTreeMap<u32, ThinDevice> =
+                (0..count).map(|id| (id * 3, device(id))).collect();
+            let nodes = write_details(&devices, 1000);
+            let by_number: BTreeMap<u64, Block> = nodes.iter().copied().collect();
+            let root = nodes.last().unwrap().0;
+            let found = read_details(root, &mut |number| Ok(by_number[&number]));
+            assert_eq!(found, Ok(devices));
+        }
+    }
+
+    #[test]
+    fn mappings_are_counted_device_by_device() {
+        let blocks = vec![
+            mappings(0, &[(1, 1), (2, 1), (9, 2), (16_777_215, 5)]),
+            inner(1, &[(0, 3), (1 << 40, 4)]),
+            mappings(2, &[]),
+            mappings(3, &[(0, 7), (1, 8)]),
+            mappings(4, &[(1 << 40, 9)]),
+            mappings(5, &[(3, 1)]),
+        ];
+        let count = |blocks: &[Block]| {
+            count_mappings(0, &mut |number| Ok(blocks[usize::try_from(number).unwrap()]))
+        };
+        assert_eq!(count(&blocks), Ok([(1, 3), (2, 3), (9, 0), (16_777_215, 1)].into()));
+        let mut damaged = blocks;
+        damaged[5][50] ^= 1;
+        let why = "device 16777215: block 5: its checksum is wrong";
+        assert_eq!(count(&damaged), Err(why.to_owned()));
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::diff::{RebuiltDevice, SeenMetadata};
+use crate::diff::{Expected, RebuiltDevice};
 use crate::ids::{DeviceName, Digest, LvName, LvUuid, PvUuid, VgUuid};
 use crate::model::inventory::MANIFEST_SUFFIX;
 use crate::model::mapping::ContentMap;
+use crate::model::thin_pool::{Mend, PoolByText};
 use crate::operation::command::{CommandLine, LockedWrite};
 use crate::units::{Bytes, Sectors};
 
@@ -147,12 +148,14 @@ pub struct RebuildThin {
     pub content: Content,
     /// Where the new goes.
     pub to: CopyDevice,
-    /// Whether the old may be repaired on the way.
-    pub repair: bool,
+    /// What LVM's text says of the pool.
+    pub text: PoolByText,
+    /// What has to be set right of the old on the way.
+    pub mend: Option<Mend>,
     /// The devices it must have, and how many blocks each maps.
     pub devices: Vec<RebuiltDevice>,
-    /// What the old metadata says of itself.
-    pub seen: SeenMetadata,
+    /// What else it must tell.
+    pub expected: Expected,
 }
 
 /// One thing to be done.

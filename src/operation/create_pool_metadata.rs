@@ -14,7 +14,7 @@ use crate::model::vg::Lv;
 use crate::operation::act::Act;
 use crate::operation::activation::current;
 use crate::operation::command::{devices_of_vg, devices_option, live_of, lvm, lvm_of};
-use crate::operation::pools::pool_of;
+use crate::operation::pools::{is_part_of, pool_of};
 use crate::operation::{
     Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, live_commit,
 };
@@ -90,6 +90,10 @@ impl Contract for CreatePoolMetadata {
         let mut args = words.to_vec();
         args.push(self.pool.beside.to_string());
         args.extend(["--addtag".to_owned(), TAG.to_owned(), "-l".to_owned(), extents]);
+        if self.pool.mirrors > 0 {
+            let mirrors = self.pool.mirrors.to_string();
+            args.extend(["--type", "raid1", "-m", &mirrors].map(str::to_owned));
+        }
         args.extend(devices_option(setup, &devices_of_vg(now, self.vg)));
         args.push(pool.vg.name.to_string());
         let mut predicted = now.clone();
@@ -106,7 +110,7 @@ impl Contract for CreatePoolMetadata {
     }
 
     fn allows(&self, difference: &Difference) -> bool {
-        matches!(difference, Difference::LvAdded { lv, .. } if *lv == self.pool.beside)
+        matches!(difference, Difference::LvAdded { lv, .. } if is_part_of(lv, self.pool.beside.as_str()))
     }
 
     fn lower_undo(&self, now: &Inventory, _: &Signature) -> Result<Lowered, Unfit> {

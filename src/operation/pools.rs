@@ -1,10 +1,8 @@
 //! What operations on thin pools have in common.
 
-use crate::diff::SeenMetadata;
-use crate::ids::{LvUuid, VgUuid};
+use crate::ids::{Digest, LvName, LvUuid, VgUuid};
 use crate::model::inventory::Inventory;
 use crate::model::pools::{Pool, pool};
-use crate::model::thin_pool::PoolMetadata;
 use crate::operation::Unfit;
 use crate::operation::activation::current;
 
@@ -13,7 +11,7 @@ pub fn pool_of<'a>(
     now: &'a Inventory,
     vg: VgUuid,
     uuid: LvUuid,
-    name: &crate::ids::LvName,
+    name: &LvName,
 ) -> Result<Pool<'a>, Unfit> {
     let vg = current(now, vg)?;
     let lv = vg.lv_by_uuid(uuid).filter(|lv| lv.name == *name);
@@ -33,11 +31,18 @@ pub fn check_inactive(now: &Inventory, pool: &Pool<'_>) -> Result<(), Unfit> {
 }
 
 /// Its metadata is still what it was when the plan was made: nobody used the pool since.
-pub fn check_seen(pool: &Pool<'_>, seen: SeenMetadata) -> Result<(), Unfit> {
-    let now = pool.on_disk.and_then(PoolMetadata::superblock).map(SeenMetadata::of);
-    if now == Some(seen) {
+pub fn check_seen(pool: &Pool<'_>, seen: Digest) -> Result<(), Unfit> {
+    if pool.on_disk.map(|found| found.digest) == Some(seen) {
         return Ok(());
     }
     let why = "its metadata is not what it was: somebody used the pool since";
     Err(Unfit::new(format!("thin pool {}: {why}", pool.lv.name)))
+}
+
+/// Whether this is the LV of that name, or one of the parts that RAID makes it of.
+pub fn is_part_of(lv: &LvName, name: &str) -> bool {
+    let rest = lv.as_str().strip_prefix(name);
+    rest.is_some_and(|rest| {
+        rest.is_empty() || rest.starts_with("_rimage_") || rest.starts_with("_rmeta_")
+    })
 }

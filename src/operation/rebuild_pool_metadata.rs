@@ -61,10 +61,8 @@ impl Contract for RebuildPoolMetadata {
     }
 
     fn reasons(&self) -> Vec<String> {
-        let mut why = Vec::new();
-        if self.pool.repair {
-            why.push("the old metadata is repaired on the way: `thin_dump -r`".to_owned());
-        }
+        let mut why: Vec<String> =
+            self.pool.mend.map(|mend| mend.shown().to_owned()).into_iter().collect();
         let devices: Vec<String> = self.pool.devices.iter().map(RebuiltDevice::shown).collect();
         why.push(match devices.as_slice() {
             [] => "the pool has no devices".to_owned(),
@@ -94,7 +92,7 @@ impl Contract for RebuildPoolMetadata {
     }
 
     fn hazards(&self) -> Vec<Hazard> {
-        Vec::new()
+        self.pool.hazards.clone()
     }
 
     fn lower(&self, now: &Inventory, _: &Signature) -> Result<Lowered, Unfit> {
@@ -115,9 +113,10 @@ impl Contract for RebuildPoolMetadata {
         let act = Act::RebuildThin(RebuildThin {
             content,
             to,
-            repair: self.pool.repair,
+            text: pool.by_text(),
+            mend: self.pool.mend,
             devices: self.pool.devices.clone(),
-            seen: self.pool.seen,
+            expected: self.pool.expected,
         });
         Ok(Lowered { acts: vec![act], predicted: now.clone() })
     }

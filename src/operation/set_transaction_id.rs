@@ -2,7 +2,7 @@
 //!
 //! Only done where both have the same devices, so that the number is all that differs. Effect: a new
 //! version of the VG's text with that one number. Half way: every area has the old text or the new
-//! one. Undo: the number is put back, under a higher seqno, unless the pool was activated. Equivalent:
+//! one. Undo: the number is put back, under a higher seqno, unless the pool is active. Equivalent:
 //! a text edited by hand, and `vgcfgrestore --force`.
 
 use serde::{Deserialize, Serialize};
@@ -101,7 +101,7 @@ impl Contract for SetTransactionId {
     }
 
     fn hazards(&self) -> Vec<Hazard> {
-        Vec::new()
+        self.pool.hazards.clone()
     }
 
     fn lower(&self, now: &Inventory, signature: &Signature) -> Result<Lowered, Unfit> {

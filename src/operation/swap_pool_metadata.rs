@@ -8,13 +8,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::diff::{RebuiltPool, extents_of};
-use crate::ids::{VgName, VgUuid};
+use crate::ids::{LvName, VgName, VgUuid};
 use crate::model::compare::Difference;
 use crate::model::inventory::{Inventory, Realm};
 use crate::operation::act::Act;
 use crate::operation::activation::current;
 use crate::operation::command::{devices_of_vg, devices_option, lvm, lvm_of};
-use crate::operation::pools::{check_inactive, check_seen, pool_of};
+use crate::operation::pools::{check_inactive, check_seen, is_part_of, pool_of};
 use crate::operation::{
     Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, live_commit,
 };
@@ -121,9 +121,10 @@ impl Contract for SwapPoolMetadata {
 
     /// Names, sizes and extents of the two change places; LVM may make a larger spare.
     fn allows(&self, difference: &Difference) -> bool {
-        let of_two = |lv: &crate::ids::LvName| {
-            *lv == self.pool.beside
-                || lv.as_str().strip_suffix("_tmeta") == Some(self.pool.name.as_str())
+        let metadata = format!("{}_tmeta", self.pool.name);
+        let of_two = |lv: &LvName| {
+            is_part_of(lv, self.pool.beside.as_str())
+                || is_part_of(lv, &metadata)
                 || lv.as_str().ends_with("_pmspare")
         };
         if let Difference::LvRenamed { from, to, .. } = difference {

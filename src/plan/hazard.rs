@@ -17,6 +17,9 @@ pub enum HazardKind {
     StaleLeg,
     /// Nothing on the device links it to the PV whose label is written there. Object: the PV.
     UnprovenDevice,
+    /// Blocks of a thin LV are not in its pool's metadata any more, or nobody can tell whether all
+    /// are. Object: the thin LV.
+    LoseThinMappings,
     /// A label is written where something that is not LVM's stands. Object: the device.
     OverwriteSignature,
 }
@@ -29,6 +32,7 @@ impl HazardKind {
             Self::ReusedExtents => "reused-extents",
             Self::StaleLeg => "stale-leg",
             Self::UnprovenDevice => "unproven-device",
+            Self::LoseThinMappings => "lose-thin-mappings",
             Self::OverwriteSignature => "overwrite-signature",
         }
     }

@@ -9,6 +9,7 @@ use crate::graph::Graph;
 use crate::ids::ForeignText;
 use crate::model::compare::differences;
 use crate::model::inventory::Inventory;
+use crate::model::thin_pool::Mend;
 use crate::operation::act::{Act, Write, WriteOf};
 use crate::operation::{Operation, Stage};
 use crate::plan::Plan;
@@ -218,7 +219,7 @@ fn does(acts: &[Act]) -> Vec<String> {
                 lines.push(format!("reads {size} of LV {}, writes over {path}", content.name));
             }
             Act::RebuildThin(rebuild) => {
-                let repair = if rebuild.repair { " -r" } else { "" };
+                let repair = if rebuild.mend == Some(Mend::Repair) { " -r" } else { "" };
                 let to = ForeignText::from(rebuild.to.path.as_str());
                 let name = &rebuild.content.name;
                 lines.push(format!("reads LV {name} into the scratch directory"));

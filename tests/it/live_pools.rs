@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lvmend::model::flags::LvStatus;
 use lvmend::model::inventory::Inventory;
-use lvmend::model::thin_pool::{PoolTrial, Rebuilt, ThinSuperblockBlock};
+use lvmend::model::thin_pool::{Coverage, Mend, PoolTrial, Rebuilt, ThinSuperblockBlock, Told};
 
 use lvmend::operation::{Operation, Probe};
 use lvmend::simulate::lower;
@@ -27,11 +27,11 @@ pub fn judged(inventory: &mut Inventory, checked: Result<(), String>) {
     let vg = vg(inventory);
     let key = (vg.uuid, vg.lv(&"pool".parse().unwrap()).unwrap().uuid);
     let found = inventory.pools[&key].clone();
-    let rebuilt = Rebuilt {
-        repaired: checked.is_err(),
-        superblock: *found.superblock().unwrap(),
-        details: found.details.clone().unwrap(),
-    };
+    let told =
+        Told { superblock: *found.superblock().unwrap(), devices: found.details.clone().unwrap() };
+    let mend = checked.is_err().then_some(Mend::Repair);
+    let coverage = Ok(Coverage { unmapped: 0, stray: 0 });
+    let rebuilt = Rebuilt { mend, old: Ok(told.clone()), new: told, coverage };
     let trial = PoolTrial { checked, rebuilt: Some(Ok(rebuilt)) };
     inventory.trials.insert(key, Ok(trial));
 }
@@ -114,16 +114,23 @@ fn what_a_rebuild_loses() {
         }
         all += &format!("# {what}\n{}\n", told(&planned(&inventory, &asks(of_pool))));
     };
-    let lose = |rebuilt: &mut Rebuilt| rebuilt.details.get_mut(&1).unwrap().mapped_blocks -= 3;
+    let lose = |rebuilt: &mut Rebuilt| rebuilt.new.devices.get_mut(&1).unwrap().mapped_blocks -= 3;
     tell("three blocks", &lose, METADATA);
     tell("three blocks, two allowed", &lose, "metadata: {state: sound, max_lost_mappings: 2}");
     tell("three blocks, three allowed", &lose, "metadata: {state: sound, max_lost_mappings: 3}");
-    let other = |rebuilt: &mut Rebuilt| rebuilt.details.get_mut(&3).unwrap().creation_time += 1;
+    let other = |rebuilt: &mut Rebuilt| rebuilt.new.devices.get_mut(&3).unwrap().creation_time += 1;
     tell("another device", &other, "metadata: {state: sound, max_lost_mappings: 100000}");
-    let back = |rebuilt: &mut Rebuilt| rebuilt.superblock.time -= 1;
+    let back = |rebuilt: &mut Rebuilt| rebuilt.new.superblock.time -= 1;
     tell("back in time", &back, "metadata: {state: sound, max_lost_mappings: 100000}");
+    let covers = |unmapped, stray| {
+        move |rebuilt: &mut Rebuilt| rebuilt.coverage = Ok(Coverage { unmapped, stray })
+    };
+    tell("other blocks", &covers(2, 2), METADATA);
+    tell("blocks that no device lacks", &covers(1, 0), METADATA);
+    let blind = |rebuilt: &mut Rebuilt| rebuilt.coverage = Err("block 3: it is empty".to_owned());
+    tell("no space map", &blind, METADATA);
     let drop_device = |rebuilt: &mut Rebuilt| {
-        rebuilt.details.remove(&2).unwrap();
+        rebuilt.new.devices.remove(&2).unwrap();
     };
     tell("a device", &drop_device, "metadata: {state: sound, max_lost_mappings: 100000}");
     snapshot("pools-lost", &all);
@@ -179,14 +186,13 @@ fn a_number_alone_is_set_and_devices_that_differ_are_not() {
 fn what_others_do_to_the_pool_ends_the_rebuild() {
     let inventory = damaged();
     let planned = planned(&inventory, &asks(METADATA));
-    let [_, create, rebuild, swap] = planned.graph.operations.as_slice() else { panic!() };
+    let [save, create, rebuild, swap] = planned.graph.operations.as_slice() else { panic!() };
     let why = |operation: &Operation, now: &Inventory| {
         lower(operation, now, &signature()).unwrap_err().why
     };
     let mut used = inventory.clone();
     for found in used.pools.values_mut() {
-        let ThinSuperblockBlock::Sound(superblock) = &mut found.block else { panic!() };
-        superblock.mapping_root += 1;
+        found.digest = lvmend::ids::Digest::of(b"another commit");
     }
     for operation in [rebuild, swap] {
         lower(operation, &inventory, &signature()).unwrap();
@@ -197,8 +203,9 @@ fn what_others_do_to_the_pool_ends_the_rebuild() {
     edit(&mut active, |live| {
         live.mapped.push(mapped_lv(&text, "pool_tmeta", "tmeta", 5, &["0 4096 linear 8:0 2048"]));
     });
-    for operation in [rebuild, swap] {
-        assert!(why(operation, &active).contains("is active"));
+    // What the kernel writes is no evidence either.
+    for operation in [save, rebuild, swap] {
+        assert!(why(operation, &active).contains("active"), "{operation:?}");
     }
     // An LV of that name that somebody else made is neither written nor removed.
     let mut taken = inventory.clone();

@@ -173,14 +173,6 @@ impl ReadHost for Pretending {
     fn live(&self, _: Option<&Live>) -> Option<Live> {
         Some(self.1.clone())
     }
-    fn try_pool(
-        &self,
-        content: &lvmend::operation::act::Content,
-        at: &str,
-        rebuild: bool,
-    ) -> Result<lvmend::model::thin_pool::PoolTrial, String> {
-        self.0.try_pool(content, at, rebuild)
-    }
 }
 
 #[test]

@@ -59,5 +59,6 @@ mod support;
 mod text;
 mod text_round_trip;
 mod thin_pools;
+mod thin_trial;
 mod tidy;
 mod yaml_readers;

@@ -16,7 +16,7 @@ use crate::support::world::World;
 use lvmend::host::fake::Schedule;
 
 /// Where the metadata of the pool begins, and how long it is: all of it lies on one disk.
-fn place(inventory: &Inventory) -> (usize, usize, usize) {
+pub fn place(inventory: &Inventory) -> (usize, usize, usize) {
     let vg = inventory.vgs.values().next().unwrap().current.clone().unwrap();
     let pool = pools(inventory, &vg)[0].metadata.name.clone();
     let lv = vg.lv(&pool).unwrap();

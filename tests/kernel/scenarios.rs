@@ -27,7 +27,10 @@ mod state_directory;
 mod thin_damaged;
 mod thin_full;
 mod thin_killed;
+mod thin_mirrored;
 mod thin_needs_check;
+mod thin_salvaged;
+mod thin_several;
 mod thin_transaction_id;
 mod udev;
 mod unmount_and_mount;
@@ -38,7 +41,7 @@ mod witness;
 use crate::scenario::Scenario;
 
 /// In the order in which they are run.
-pub const ALL: [Scenario; 35] = [
+pub const ALL: [Scenario; 41] = [
     boots::SCENARIO,
     images::SCENARIO,
     disks_come_back::SCENARIO,
@@ -59,7 +62,13 @@ pub const ALL: [Scenario; 35] = [
     thin_needs_check::SCENARIO,
     thin_transaction_id::SCENARIO,
     thin_full::SCENARIO,
+    thin_full::FILLED,
     thin_damaged::SCENARIO,
+    thin_damaged::OTHER_TOOLS,
+    thin_salvaged::SCENARIO,
+    thin_salvaged::OTHER_TOOLS,
+    thin_mirrored::SCENARIO,
+    thin_several::SCENARIO,
     competition::SCENARIO,
     killed::SCENARIO,
     signals::SCENARIO,

@@ -4,17 +4,17 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 
-use crate::host::copy::{self, ContentReader};
+use crate::host::copy;
 use crate::host::linux::block::number_of;
 use crate::host::linux::mapped;
-use crate::host::{ActError, HostError, Performed, Progress};
+use crate::host::{ActError, HostError, Performed, Progress, ReadHost};
 use crate::ids::DeviceName;
 use crate::operation::act::{Content, CopyDevice};
 use crate::units::Bytes;
 
 /// Copies, syncs, reads back and compares.
 pub fn copy_over(
-    host: &dyn ContentReader,
+    host: &dyn ReadHost,
     content: &Content,
     to: &CopyDevice,
     progress: &mut dyn FnMut(Progress),

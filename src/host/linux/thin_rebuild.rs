@@ -1,15 +1,16 @@
 //! Rebuilding the metadata of a thin pool in another LV.
 
-use crate::diff::losses;
-use crate::host::copy::{self, ContentReader};
+use crate::diff::{losses, other_trees};
+use crate::host::copy;
 use crate::host::linux::child::{self, Kept};
 use crate::host::linux::copy_over;
+use crate::host::thin_copy::{MetadataCopy, told_and_counted};
 use crate::host::thin_tools::ThinTools;
-use crate::host::thin_trial::{Scratch, copy_metadata, dump_metadata, read_rebuilt};
-use crate::host::{ActError, HostError, Performed, Progress};
+use crate::host::thin_trial::{Scratch, copy_metadata};
+use crate::host::{ActError, HostError, Performed, Progress, ReadHost};
 use crate::ids::{DeviceName, Digest};
-use crate::model::thin_pool::{METADATA_BLOCK, Rebuilt};
-use crate::ondisk::thin_tree::Block;
+use crate::model::thin_pool::{METADATA_BLOCK, Rebuilt, Told};
+use crate::ondisk::thin_node::Block;
 use crate::operation::act::RebuildThin;
 use crate::operation::command::CommandLine;
 use crate::units::Bytes;
@@ -17,7 +18,7 @@ use crate::units::Bytes;
 /// Dumps the old metadata from a copy, restores it into the device, and holds the result to what is
 /// known. What is read of the old metadata afterwards must be what was dumped.
 pub fn rebuild(
-    host: &dyn ContentReader,
+    host: &dyn ReadHost,
     kept: &Kept<'_>,
     within: &str,
     act: &RebuildThin,
@@ -30,13 +31,9 @@ pub fn rebuild(
     let scratch = Scratch::make(within).map_err(failed)?;
     scratch.has_room(&act.content).map_err(failed)?;
     let (old, dump) = (scratch.file("metadata"), scratch.file("dump.xml"));
-    let (digest, _) = copy_metadata(host, &act.content, &old)?;
-    let repaired = dump_metadata(&tools, &old, &dump).map_err(failed)?;
-    if repaired && !act.repair {
-        return Err(failed(
-            "it has to be repaired by now, which the plan did not foresee".to_owned(),
-        ));
-    }
+    let (digest, size) = copy_metadata(host, &act.content, &old)?;
+    let copy = MetadataCopy { tools: &tools, path: old, size, text: &act.text };
+    copy.dump_with(act.mend, &dump).map_err(failed)?;
     // It is checked for what it is, and let go: the program wants it for itself.
     drop(copy_over::open(&act.to)?);
     let args = ["-i", &dump, "-o", &act.to.path].map(str::to_owned).to_vec();
@@ -49,8 +46,9 @@ pub fn rebuild(
     let device = DeviceName::whole(act.to.path.as_str());
     let mut read = |number| read_block(host, &device, number);
     let first = Digest::of(&read(0).map_err(failed)?);
-    let rebuilt = read_rebuilt(repaired, &mut read).map_err(failed)?;
-    hold_to(act, &rebuilt).map_err(failed)?;
+    let new = told_and_counted(&mut read).map_err(failed)?;
+    let coverage = copy.coverage(&new, &mut read);
+    hold_to(act, &Rebuilt { mend: act.mend, old: copy.told(), new, coverage }).map_err(failed)?;
     // Somebody who activated the pool meanwhile has changed it.
     let again = copy::digest_of(host, &act.content, &mut |_| {})?;
     if again != digest {
@@ -61,23 +59,21 @@ pub fn rebuild(
     Ok(Performed { sha256: Some(first), written: Bytes::ZERO })
 }
 
-fn read_block(host: &dyn ContentReader, device: &DeviceName, number: u64) -> Result<Block, String> {
+fn read_block(host: &dyn ReadHost, device: &DeviceName, number: u64) -> Result<Block, String> {
     let offset = Bytes::new(number.saturating_mul(METADATA_BLOCK.get()));
     let bytes = host.read(device, offset, METADATA_BLOCK).map_err(|error| error.in_full())?;
     Block::try_from(bytes).map_err(|_| "it is cut off".to_owned())
 }
 
-/// The devices and mappings that must be there, and the transaction id.
+/// What the trial showed must be there.
 fn hold_to(act: &RebuildThin, rebuilt: &Rebuilt) -> Result<(), String> {
-    if rebuilt.superblock.transaction_id != act.seen.transaction_id {
-        return Err(format!(
-            "what was rebuilt is at transaction {}, the old metadata at {}",
-            rebuilt.superblock.transaction_id, act.seen.transaction_id
-        ));
+    if let Some(why) = other_trees(act.expected, &act.devices, rebuilt) {
+        return Err(format!("what was rebuilt is not what the plan foresaw: {why}"));
     }
-    let lost = losses(&act.devices, &rebuilt.details);
+    let Told { superblock, devices } = &rebuilt.new;
+    let lost = losses(&act.devices, devices);
     if lost.iter().any(|loss| loss.is_gone || loss.lost > loss.foreseen) {
-        let block = rebuilt.superblock.data_block.bytes().unwrap_or(Bytes::ZERO);
+        let block = superblock.data_block.bytes().unwrap_or(Bytes::ZERO);
         let shown: Vec<String> = lost.iter().map(|loss| loss.shown(block)).collect();
         return Err(format!("the rebuild lost more than the plan foresaw: {}", shown.join("; ")));
     }

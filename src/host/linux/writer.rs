@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, Instant};
 
-use crate::host::copy::{self, ContentReader};
+use crate::host::copy;
 use crate::host::linux::LinuxHost;
 use crate::host::linux::child::{self, Kept};
 use crate::host::linux::copy_over::copy_over;
@@ -19,10 +19,9 @@ use crate::ids::DeviceName;
 use crate::model::device::AreaHeader;
 use crate::model::inventory::Realm;
 use crate::model::live::Live;
-use crate::model::thin_pool::PoolTrial;
 use crate::ondisk::area_header::{HEADER_SIZE, parse_area_header};
 use crate::ondisk::bytes::sector_at;
-use crate::operation::act::{Act, Content, CopyFile};
+use crate::operation::act::{Act, CopyFile};
 use crate::operation::command::{DeviceStamp, LockedWrite, Pointers};
 use crate::units::Bytes;
 
@@ -142,21 +141,6 @@ impl ReadHost for LinuxWriter {
 
     fn live(&self, known: Option<&Live>) -> Option<Live> {
         self.host.live(known)
-    }
-
-    fn try_pool(
-        &self,
-        content: &Content,
-        within: &str,
-        rebuild: bool,
-    ) -> Result<PoolTrial, String> {
-        self.host.try_pool(content, within, rebuild)
-    }
-}
-
-impl ContentReader for LinuxWriter {
-    fn zeros_at(&self, device: &DeviceName, offset: Bytes) -> Result<Bytes, HostError> {
-        self.host.zeros_at(device, offset)
     }
 }
 

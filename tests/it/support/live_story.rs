@@ -59,7 +59,7 @@ fn act_shown(act: &Act) -> String {
                 "rebuilds {} in {}, {}, for {}",
                 rebuild.content.name,
                 rebuild.to.path,
-                if rebuild.repair { "repairing" } else { "as it is" },
+                rebuild.mend.map_or("as it is".to_owned(), |mend| format!("{mend:?}")),
                 devices.collect::<Vec<_>>().join(" ")
             )
         }

@@ -18,6 +18,8 @@ const SCRATCH: &str = "/run/scratch";
 
 /// Pool `vg/pool` with three thin LVs: `one`, its snapshot `snap`, and `two`.
 pub struct Pool {
+    /// Whose metadata is damaged.
+    name: &'static str,
     digests: Vec<(&'static str, String)>,
     /// The option that names the scratch directory.
     pub scratch: String,
@@ -25,9 +27,26 @@ pub struct Pool {
 
 /// Makes it, everything active.
 pub fn make(disks: &[&Disk], scratch: &Disk) -> Pool {
+    make_vg(disks);
+    lvm("lvcreate --type thin-pool -L 24M --poolmetadatasize 2M -c 64k -n pool vg");
+    fill_pool(scratch)
+}
+
+/// The same with its metadata on RAID1.
+pub fn make_mirrored(disks: &[&Disk], scratch: &Disk) -> Pool {
+    make_vg(disks);
+    lvm("lvcreate --type raid1 -m 1 -L 2M -n meta vg");
+    lvm("lvcreate -L 24M -n pool vg");
+    lvm("lvconvert --yes --type thin-pool -c 64k --poolmetadata vg/meta vg/pool");
+    fill_pool(scratch)
+}
+
+fn make_vg(disks: &[&Disk]) {
     let names: Vec<String> = disks.iter().map(ToString::to_string).collect();
     lvm(&format!("vgcreate -s 1M vg {}", names.join(" ")));
-    lvm("lvcreate --type thin-pool -L 24M --poolmetadatasize 2M -c 64k -n pool vg");
+}
+
+fn fill_pool(scratch: &Disk) -> Pool {
     lvm("lvcreate -V 8M --thinpool vg/pool -n one");
     lvm("lvcreate -V 8M --thinpool vg/pool -n two");
     fill("/dev/vg/one");
@@ -39,7 +58,15 @@ pub fn make(disks: &[&Disk], scratch: &Disk) -> Pool {
         ["one", "two", "snap"].map(|name| (name, sha256(&format!("/dev/vg/{name}")))).to_vec();
     // The thin tools read and write past the page cache, which a tmpfs does not know.
     sh(&format!("mkfs.ext4 -q {scratch} && mkdir -p {SCRATCH} && mount {scratch} {SCRATCH}"));
-    Pool { digests, scratch: format!("--scratch-dir {SCRATCH}") }
+    Pool { name: "pool", digests, scratch: format!("--scratch-dir {SCRATCH}") }
+}
+
+/// From here on the thin tools are those of the other generation.
+pub fn with_other_tools() {
+    let unpacked = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/thin-tools-*/usr/sbin");
+    let was = sh("thin_check -V").stdout;
+    sh(&format!("mount --bind {unpacked}/pdata_tools /usr/sbin/pdata_tools"));
+    assert_ne!(sh("thin_check -V").stdout, was);
 }
 
 impl Pool {
@@ -51,6 +78,18 @@ impl Pool {
         let ran = ran.exits(0).says("done and verified");
         nothing_left_with(&self.scratch, plan);
         ran
+    }
+
+    /// What a plan would do.
+    #[track_caller]
+    pub fn plans(&self, plan: &str) -> Ran {
+        lvmend(&format!("{} plan {plan}", self.scratch)).exits(2)
+    }
+
+    /// From here on another pool of the VG is damaged.
+    pub fn of(&mut self, name: &'static str) -> &Self {
+        self.name = name;
+        self
     }
 
     /// What this LV holds now is what counts from here on.
@@ -70,36 +109,51 @@ impl Pool {
         }
     }
 
-    /// Where the metadata lies: a disk, and the first byte.
-    fn place() -> (String, u64) {
-        let devices = lvm("lvs --noheadings -a -o devices vg/pool_tmeta");
-        let (disk, extent) = devices.answer().trim_end_matches(')').split_once('(').unwrap();
-        let start = lvm(&format!("pvs --noheadings --units b --nosuffix -o pe_start {disk}"));
-        let start: u64 = start.answer().parse().unwrap();
-        (disk.to_owned(), start + extent.parse::<u64>().unwrap() * (1 << 20))
+    /// Where the metadata lies: disks, each with the first byte; several where it is on RAID1.
+    fn places(&self) -> Vec<(String, u64)> {
+        let place = |devices: &str| {
+            let (disk, extent) = devices.trim().trim_end_matches(')').split_once('(').unwrap();
+            let start = lvm(&format!("pvs --noheadings --units b --nosuffix -o pe_start {disk}"));
+            let start: u64 = start.answer().parse().unwrap();
+            (disk.to_owned(), start + extent.parse::<u64>().unwrap() * (1 << 20))
+        };
+        let devices_of = |lv: &str| lvm(&format!("lvs --noheadings -a -o devices vg/{lv}"));
+        let devices = devices_of(&format!("{}_tmeta", self.name));
+        let legs = devices.answer().split(',').map(|device| {
+            match device.trim().strip_suffix("(0)").filter(|leg| leg.contains("_rimage_")) {
+                Some(leg) => place(devices_of(leg).answer()),
+                None => place(device),
+            }
+        });
+        legs.collect()
     }
 
     /// Changes a block of the metadata, past the page cache of the LVs.
-    fn edit(number: u64, change: &dyn Fn(&mut [u8; BLOCK_SIZE])) {
-        let (disk, start) = Self::place();
-        let file = OpenOptions::new().read(true).write(true).open(&disk).unwrap();
-        let mut block = [0; BLOCK_SIZE];
-        let at = start + number * 4096;
-        file.read_exact_at(&mut block, at).unwrap();
-        change(&mut block);
-        file.write_all_at(&block, at).unwrap();
-        file.sync_all().unwrap();
-        drop(file);
-        sh(&format!("blockdev --flushbufs {disk}"));
-        println!("# changed block {number} of the metadata, on {disk}");
+    fn edit(&self, number: u64, change: &dyn Fn(&mut [u8; BLOCK_SIZE])) {
+        for (disk, start) in self.places() {
+            let file = OpenOptions::new().read(true).write(true).open(&disk).unwrap();
+            let mut block = [0; BLOCK_SIZE];
+            let at = start + number * 4096;
+            file.read_exact_at(&mut block, at).unwrap();
+            change(&mut block);
+            file.write_all_at(&block, at).unwrap();
+            file.sync_all().unwrap();
+            drop(file);
+            sh(&format!("blockdev --flushbufs {disk}"));
+            println!("# changed block {number} of the metadata, on {disk}");
+        }
     }
 
-    fn superblock() -> ThinSuperblock {
-        let (disk, start) = Self::place();
+    fn first_block(&self) -> [u8; BLOCK_SIZE] {
+        let (disk, start) = self.places().swap_remove(0);
         let file = OpenOptions::new().read(true).open(disk).unwrap();
         let mut block = [0; BLOCK_SIZE];
         file.read_exact_at(&mut block, start).unwrap();
-        let ThinSuperblockBlock::Sound(found) = parse_thin_superblock(&block) else {
+        block
+    }
+
+    fn superblock(&self) -> ThinSuperblock {
+        let ThinSuperblockBlock::Sound(found) = parse_thin_superblock(&self.first_block()) else {
             panic!("the superblock is not sound")
         };
         found
@@ -107,7 +161,7 @@ impl Pool {
 
     /// Changes the superblock and signs it again.
     pub fn edit_superblock(&self, change: &dyn Fn(&mut [u8; BLOCK_SIZE])) {
-        Self::edit(0, &|block| {
+        self.edit(0, &|block| {
             change(block);
             let sum = superblock_checksum(block);
             block[..4].copy_from_slice(&sum.to_le_bytes());
@@ -124,20 +178,16 @@ impl Pool {
     pub fn damage(&self, what: &str) {
         println!("# damage: {what}");
         match what {
-            "superblock" => Self::edit(0, &|block| block.fill(0)),
-            "details" => Self::edit(Self::superblock().details_root, &|block| block[40] ^= 1),
-            "mappings" => Self::edit(Self::superblock().mapping_root, &|block| block[40] ^= 1),
+            "superblock" => self.edit(0, &|block| block.fill(0)),
+            "details" => self.edit(self.superblock().details_root, &|block| block[40] ^= 1),
+            "mappings" => self.edit(self.superblock().mapping_root, &|block| block[40] ^= 1),
             // The space map is all that is wrong when it counts one block too many.
             "metadata space map" => {
-                let (disk, start) = Self::place();
-                let root = {
-                    let file = OpenOptions::new().read(true).open(disk).unwrap();
-                    let mut block = [0; BLOCK_SIZE];
-                    file.read_exact_at(&mut block, start).unwrap();
-                    u64::from_le_bytes(block[64 + 16..64 + 24].try_into().unwrap())
-                };
-                Self::edit(root, &|block| block[100] ^= 1);
+                let root = self.first_block()[64 + 16..64 + 24].try_into().unwrap();
+                self.edit(u64::from_le_bytes(root), &|block| block[100] ^= 1);
             }
+            // Bytes behind the root of a space map mean nothing, but count for the checksum.
+            "superblock checksum" => self.edit(0, &|block| block[150] ^= 1),
             other => panic!("no such damage: {other}"),
         }
     }

@@ -1,10 +1,28 @@
 //! A thin pool runs out of metadata, and of data: it is made larger, active or not.
 
-use crate::lab::pool;
+use crate::lab::pool::{self, METADATA};
 use crate::lab::{disks, lvm, lvmend, plan, sh};
 use crate::scenario::Scenario;
 
 pub const SCENARIO: Scenario = Scenario::shared("thin_full", story);
+
+/// Really filled up: a device in the pool for every block that is free.
+pub const FILLED: Scenario = Scenario::shared("thin_filled", || {
+    let [a, b, scratch] = disks(128);
+    let pool = pool::make(&[&a, &b], &scratch);
+    sh(
+        "for id in $(seq 100 700); do dmsetup message vg-pool-tpool 0 \"create_thin $id\" || break; done",
+    );
+    sh("dmsetup status vg-pool-tpool").says(" 512/512 ").says(" ro ");
+    lvmend("inspect").exits(2).says("thin-metadata-full");
+    let sound = plan("sound", &format!("volume_group: {{name: vg}}\n{METADATA}"));
+    lvmend(&format!("{} plan {sound}", pool.scratch)).exits(3).says("pool-active");
+    lvm("lvchange -an vg");
+    pool.mend(&sound).says("extend the metadata");
+    pool.holds_everything();
+    sh("dmsetup status vg-pool-tpool").says(" rw ");
+    sh("dmsetup message vg-pool-tpool 0 'create_thin 701'");
+});
 
 fn story() {
     let [a, b, scratch] = disks(128);

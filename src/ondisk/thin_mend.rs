@@ -1,0 +1,117 @@
+//! What can be set right in a copy of thin-pool metadata, so that it can be dumped as it stands.
+//!
+//! The tools that repair look for any roots that are whole: of two generations they may take the
+//! older one, and they leave out devices without mappings. Where the mapping tree is whole and its
+//! root is known nothing needs to be looked for: what is missing follows from the tree itself, and
+//! from LVM's text.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::thin_pool::ThinSuperblockDamage;
+use crate::model::thin_pool::{Mend, PoolByText, ThinDevice, ThinSuperblock, ThinSuperblockBlock};
+use crate::ondisk::thin_node::Block;
+use crate::ondisk::thin_superblock::{parse_thin_superblock, signed, with_details_root};
+use crate::ondisk::thin_tree::{ReadBlock, count_mappings, read_details, write_details};
+
+/// What is set right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mended {
+    /// What it is.
+    pub mend: Mend,
+    /// The blocks that become other ones; some may lie behind the end of the metadata.
+    pub blocks: Vec<(u64, Block)>,
+}
+
+/// What can be set right in metadata of so many blocks; nothing where it is none of what can be.
+///
+/// # Errors
+/// Why what is damaged cannot be set right, for people.
+pub fn mend(
+    text: &PoolByText,
+    blocks: u64,
+    read: &mut ReadBlock<'_>,
+) -> Result<Option<Mended>, String> {
+    let first = read(0)?;
+    match parse_thin_superblock(&first) {
+        ThinSuperblockBlock::Damaged(ThinSuperblockDamage::Checksum) => {
+            let block = signed(first);
+            let ThinSuperblockBlock::Sound(says) = parse_thin_superblock(&block) else {
+                return Err("more of its superblock is damaged than the checksum".to_owned());
+            };
+            check_says(text, &says, read)?;
+            Ok(Some(Mended { mend: Mend::SuperblockChecksum, blocks: vec![(0, block)] }))
+        }
+        ThinSuperblockBlock::Sound(found) if read_details(found.details_root, read).is_ok() => {
+            Ok(None)
+        }
+        ThinSuperblockBlock::Sound(found) => {
+            let devices = devices_by_mappings(text, &found, read)?;
+            let mut nodes = write_details(&devices, blocks);
+            let root = nodes.last().map_or(0, |(number, _)| *number);
+            nodes.push((0, with_details_root(first, root)));
+            Ok(Some(Mended { mend: Mend::DeviceList, blocks: nodes }))
+        }
+        ThinSuperblockBlock::Zeroed
+        | ThinSuperblockBlock::Foreign
+        | ThinSuperblockBlock::Damaged(_) => Ok(None),
+    }
+}
+
+/// Any byte of it may be the wrong one: what it says has to be what others say.
+fn check_says(
+    text: &PoolByText,
+    says: &ThinSuperblock,
+    read: &mut ReadBlock<'_>,
+) -> Result<(), String> {
+    let differs =
+        |what: &str| format!("its superblock is damaged, and has another {what} than LVM");
+    if says.transaction_id != text.transaction_id {
+        return Err(differs("transaction id"));
+    }
+    if says.data_block != text.data_block {
+        return Err(differs("size of data blocks"));
+    }
+    if says.data.blocks != text.data_blocks {
+        return Err(differs("number of data blocks"));
+    }
+    let details = read_details(says.details_root, read)?;
+    let mapped = count_mappings(says.mapping_root, read)?;
+    let counted = details.iter().map(|(device, found)| (*device, found.mapped_blocks));
+    if counted.collect::<BTreeMap<_, _>>() != mapped {
+        return Err("its superblock is damaged, and the trees it leads to do not agree".to_owned());
+    }
+    if !text.devices.keys().copied().collect::<BTreeSet<_>>().is_subset(&keys(&mapped)) {
+        return Err(differs("list of devices"));
+    }
+    let last = details.values().map(|found| found.creation_time.max(found.snapshot_time)).max();
+    match last {
+        Some(last) if last > says.time => {
+            Err("its superblock is damaged, and older than its devices".to_owned())
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn keys(of: &BTreeMap<u32, u64>) -> BTreeSet<u32> {
+    of.keys().copied().collect()
+}
+
+/// The devices that have a mapping tree, with the blocks that each maps. That all of them were
+/// snapshotted by now makes the kernel copy a block that is not shared, and never write one that is.
+///
+/// # Source
+/// Linux `drivers/md/dm-thin-metadata.c`, `__snapshotted_since`.
+fn devices_by_mappings(
+    text: &PoolByText,
+    superblock: &ThinSuperblock,
+    read: &mut ReadBlock<'_>,
+) -> Result<BTreeMap<u32, ThinDevice>, String> {
+    let mapped = count_mappings(superblock.mapping_root, read)?;
+    let (last, time) = (superblock.transaction_id, superblock.time);
+    let device = |(device, mapped_blocks): (u32, u64)| {
+        let transaction_id = text.devices.get(&device).copied().unwrap_or(last);
+        let (creation_time, snapshot_time) = (time, time);
+        (device, ThinDevice { mapped_blocks, transaction_id, creation_time, snapshot_time })
+    };
+    Ok(mapped.into_iter().map(device).collect())
+}

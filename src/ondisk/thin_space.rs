@@ -1,0 +1,97 @@
+//! Which data blocks of a thin pool are in use: as its space map says, and as its mappings say.
+//!
+//! The root of the space map is a btree of index entries {bitmap block: 8, free blocks: 4, none free
+//! before: 4}. A bitmap has a checksum of 4 bytes, 4 unused ones, its block number of 8, and then two
+//! bits for each data block, four to a byte, the lowest first: 0 for a block that nobody has.
+//!
+//! # Source
+//! Linux `drivers/md/persistent-data/dm-space-map-common.h`, `struct disk_index_entry`,
+//! `struct disk_bitmap_header`; `dm-space-map-common.c`, `sm_lookup_bitmap`.
+
+use crate::ondisk::bytes::{u32_at, u64_at};
+use crate::ondisk::thin_superblock::checksum;
+use crate::ondisk::thin_tree::{ReadBlock, for_each_mapping, walk};
+
+const SALT: u32 = 240_779;
+const HEADER: usize = 16;
+const ENTRIES_PER_BYTE: u64 = 4;
+/// How many data blocks a bitmap tells of.
+const ENTRIES: u64 = (4096 - 16) * ENTRIES_PER_BYTE;
+/// LVM makes no pool with more: the kernel's largest metadata could not map them.
+const BLOCKS_MAX: u64 = 1 << 33;
+
+/// A set of data blocks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockSet {
+    words: Vec<u64>,
+    len: u64,
+}
+
+impl BlockSet {
+    fn of(len: u64) -> Result<Self, String> {
+        let words = usize::try_from(len.div_ceil(64)).ok().filter(|_| len <= BLOCKS_MAX);
+        let words = words.ok_or("it has more data blocks than there can be")?;
+        Ok(Self { words: vec![0; words], len })
+    }
+
+    /// Adds one; nothing where the pool has no such block.
+    fn add(&mut self, block: u64) -> Option<()> {
+        let at = usize::try_from(block / 64).ok()?;
+        let word = self.words.get_mut(at).filter(|_| block < self.len)?;
+        *word |= 1 << (block % 64);
+        Some(())
+    }
+
+    /// How many are in this set and not in the other one.
+    pub fn without(&self, other: &Self) -> u64 {
+        let others = other.words.iter().chain(std::iter::repeat(&0));
+        self.words.iter().zip(others).map(|(a, b)| u64::from((a & !b).count_ones())).sum()
+    }
+}
+
+/// The blocks that the space map says are in use.
+///
+/// # Errors
+/// Which block is wrong and why, for people.
+pub fn read_allocated(
+    root: u64,
+    blocks: u64,
+    read: &mut ReadBlock<'_>,
+) -> Result<BlockSet, String> {
+    let mut found = BlockSet::of(blocks)?;
+    let mut bitmaps = Vec::new();
+    walk(root, 16, read, &mut |index, entry| {
+        bitmaps.push((index, u64_at(entry, 0)?));
+        Some(())
+    })?;
+    for (index, number) in bitmaps {
+        let bad = |why: &str| format!("block {number}: {why}");
+        let first = index.checked_mul(ENTRIES).ok_or_else(|| bad("its index is out of reach"))?;
+        let block = read(number).map_err(|why| bad(&why))?;
+        if u32_at(&block, 0) != Some(checksum(&block, SALT)) {
+            return Err(bad("its checksum is wrong"));
+        }
+        if u64_at(&block, 8) != Some(number) {
+            return Err(bad("it says that it is another block"));
+        }
+        let counts =
+            block.iter().skip(HEADER).flat_map(|byte| (0..4).map(move |at| byte >> (at * 2) & 3));
+        for (at, count) in (first..).zip(counts) {
+            // A bitmap is as long as it is, however few blocks the pool has.
+            if count != 0 {
+                found.add(at).ok_or_else(|| bad("it tells of blocks that there are not"))?;
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The blocks that any device maps.
+///
+/// # Errors
+/// Which block is wrong and why, for people.
+pub fn read_mapped(root: u64, blocks: u64, read: &mut ReadBlock<'_>) -> Result<BlockSet, String> {
+    let mut found = BlockSet::of(blocks)?;
+    for_each_mapping(root, read, &mut |block| found.add(block))?;
+    Ok(found)
+}

@@ -1,0 +1,186 @@
+//! Metadata of thin pools, damaged in many ways, judged and rebuilt on a copy by both generations of
+//! the thin tools.
+
+use std::fs;
+
+use lvmend::host::thin_copy::{read_blocks, told_and_counted};
+use lvmend::host::thin_tools::ThinTools;
+use lvmend::host::thin_trial::try_pool;
+use lvmend::model::pools::pools;
+use lvmend::model::thin_pool::{Coverage, Mend, PoolTrial, Rebuilt, ThinSuperblock};
+use lvmend::ondisk::thin_superblock::{BLOCK_SIZE, superblock_checksum};
+use lvmend::operation::content::content_of;
+
+use crate::support::fixture::Fixture;
+use crate::support::world::World;
+use crate::thin_pools::place;
+use lvmend::host::fake::Schedule;
+
+/// Where both generations are: that of this machine, and the other one.
+pub fn tools() -> Vec<(String, ThinTools)> {
+    let unpacked = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools"));
+    let unpacked = unpacked.expect("`make setup-test` fetches the other tools");
+    let mut directories: Vec<String> = unpacked
+        .map(|entry| entry.unwrap().path().to_str().unwrap().to_owned())
+        .filter(|path| path.contains("thin-tools-"))
+        .map(|path| format!("{path}/usr/sbin"))
+        .collect();
+    directories.push("/usr/sbin".to_owned());
+    assert_eq!(directories.len(), 2, "{directories:?}");
+    let found = |directory: String| {
+        let tools = ThinTools::find_in(&[&directory]).unwrap();
+        (directory, tools)
+    };
+    directories.into_iter().map(found).collect()
+}
+
+/// What comes of judging the pool of a fixture, its metadata changed, by each generation of tools.
+fn tried(change: impl Fn(&mut [u8], &ThinSuperblock)) -> Vec<PoolTrial> {
+    let sound = World::of("thin").look();
+    let superblock = *sound.pools.values().next().unwrap().superblock().unwrap();
+    let (disk, start, len) = place(&sound);
+    let mut disks = Fixture::new("thin").disks();
+    change(&mut disks[disk].1[start..start + len], &superblock);
+    let world = World::with(disks, &Schedule::quiet());
+    let inventory = world.look();
+    let vg = inventory.vgs.values().next().unwrap().current.clone().unwrap();
+    let pool = pools(&inventory, &vg)[0];
+    let content = content_of(&inventory, vg.uuid, pool.metadata.uuid).unwrap();
+    let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let within = scratch.path().to_str().unwrap();
+    let by = |(directory, tools): (String, ThinTools)| {
+        let tried = try_pool(&world.host(), &tools, &content, &pool.by_text(), within, true);
+        assert_eq!(fs::read_dir(within).unwrap().count(), 0, "something is left");
+        tried.unwrap_or_else(|why| panic!("tools of {directory}: {why}"))
+    };
+    tools().into_iter().map(by).collect()
+}
+
+fn rebuilt(trial: &PoolTrial) -> &Rebuilt {
+    trial.rebuilt.as_ref().unwrap().as_ref().unwrap()
+}
+
+fn block_of(metadata: &mut [u8], number: u64) -> &mut [u8] {
+    let start = usize::try_from(number).unwrap() * BLOCK_SIZE;
+    &mut metadata[start..start + BLOCK_SIZE]
+}
+
+#[test]
+fn sound_metadata_is_rebuilt_as_it_is() {
+    for trial in tried(|_, _| {}) {
+        assert_eq!(trial.checked, Ok(()));
+        let Rebuilt { mend, old, new, coverage } = rebuilt(&trial);
+        assert_eq!(*coverage, Ok(Coverage { unmapped: 0, stray: 0 }));
+        assert_eq!(*mend, None);
+        assert_eq!(old.as_ref().unwrap().devices, new.devices);
+        assert_eq!(old.as_ref().unwrap().superblock.data, new.superblock.data);
+    }
+}
+
+#[test]
+fn a_superblock_whose_checksum_alone_is_wrong_leads_to_everything() {
+    let sound = World::of("thin").look().pools.values().next().unwrap().clone();
+    // A byte that means nothing, as the space map roots are shorter than the room they have; and the
+    // root of the metadata's own space map, which is made anew.
+    for byte in [150, 208] {
+        for trial in tried(|metadata, _| metadata[byte] ^= 1) {
+            assert!(trial.checked.is_err());
+            let Rebuilt { mend, old, new, coverage } = rebuilt(&trial);
+            assert_eq!(*coverage, Ok(Coverage { unmapped: 0, stray: 0 }));
+            assert_eq!(*mend, Some(Mend::SuperblockChecksum));
+            assert_eq!(old.as_ref().unwrap().superblock, *sound.superblock().unwrap());
+            assert_eq!(new.devices, sound.details.clone().unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_superblock_that_says_something_else_is_not_believed() {
+    // Bytes of the transaction id, of the size of data blocks, and of each root.
+    for byte in [48, 337, 64, 320, 328] {
+        for trial in tried(|metadata, _| metadata[byte] ^= 2) {
+            let rebuilt = trial.rebuilt.unwrap();
+            assert!(
+                rebuilt.as_ref().err().is_some_and(|why| why.contains("superblock")),
+                "byte {byte}: {rebuilt:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_list_of_devices_is_made_anew() {
+    let sound = World::of("thin").look().pools.values().next().unwrap().clone();
+    let details = sound.details.clone().unwrap();
+    let trials = tried(|metadata, superblock| {
+        block_of(metadata, superblock.details_root)[40] ^= 1;
+    });
+    for trial in trials {
+        assert!(trial.checked.is_err());
+        let Rebuilt { mend, old, new, coverage } = rebuilt(&trial);
+        assert_eq!(*coverage, Ok(Coverage { unmapped: 0, stray: 0 }));
+        assert_eq!(*mend, Some(Mend::DeviceList));
+        assert_eq!(old.as_ref().unwrap().devices, new.devices);
+        let brief = |id: &u32, mapped: u64, transaction: u64| (*id, mapped, transaction);
+        let all = |d: &std::collections::BTreeMap<u32, lvmend::model::thin_pool::ThinDevice>| {
+            d.iter().map(|(id, d)| brief(id, d.mapped_blocks, d.transaction_id)).collect::<Vec<_>>()
+        };
+        assert_eq!(all(&new.devices), all(&details));
+        let time = new.superblock.time;
+        assert!(new.devices.values().all(|d| (d.creation_time, d.snapshot_time) == (time, time)));
+        assert_eq!(new.superblock.data, sound.superblock().unwrap().data);
+    }
+}
+
+#[test]
+fn what_only_a_repair_may_find_says_so() {
+    let trials = tried(|metadata, superblock| {
+        block_of(metadata, superblock.mapping_root)[40] ^= 1;
+    });
+    for trial in trials {
+        match trial.rebuilt.unwrap() {
+            Ok(Rebuilt { mend, .. }) => assert_eq!(mend, Some(Mend::Repair)),
+            Err(why) => assert!(why.contains("thin_dump"), "{why}"),
+        }
+    }
+}
+
+#[test]
+fn nothing_is_made_of_a_zeroed_superblock() {
+    for trial in tried(|metadata, _| metadata[..BLOCK_SIZE].fill(0)) {
+        assert!(trial.rebuilt.unwrap().is_err());
+    }
+}
+
+/// Whatever a dump lacks is missed, whether the tools count mappings or believe what it says.
+#[test]
+fn mappings_that_a_dump_lacks_are_missed() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (disk, start, len) = place(&World::of("thin").look());
+    fs::write(path("tmeta"), &Fixture::new("thin").disks()[disk].1[start..start + len]).unwrap();
+    let mut found = Vec::new();
+    for (_, tools) in tools() {
+        tools.dump(&path("tmeta"), &path("dump"), false).unwrap().unwrap();
+        let dump = fs::read_to_string(path("dump")).unwrap();
+        let is_kept = |line: &&str| !line.contains("_mapping ");
+        let less: Vec<&str> = dump.lines().filter(is_kept).collect();
+        assert!(less.len() < dump.lines().count());
+        fs::write(path("dump"), less.join("\n")).unwrap();
+        fs::write(path("new"), vec![0; len]).unwrap();
+        tools.restore(&path("dump"), &path("new")).unwrap().unwrap();
+        let told = told_and_counted(&mut read_blocks(&path("new")).unwrap());
+        found.push(told.map(|told| told.devices.values().map(|d| d.mapped_blocks).sum::<u64>()));
+        fs::remove_file(path("dump")).unwrap();
+    }
+    found.sort();
+    let why = "its devices do not map as many blocks as they say".to_owned();
+    assert_eq!(found, [Ok(0), Err(why)]);
+}
+
+#[test]
+fn a_signed_superblock_stays_what_it_is() {
+    let mut block = [0; BLOCK_SIZE];
+    block[0..4].copy_from_slice(&superblock_checksum(&[0; BLOCK_SIZE]).to_le_bytes());
+    assert_eq!(lvmend::ondisk::thin_superblock::signed([0; BLOCK_SIZE]), block);
+}
