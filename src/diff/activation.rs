@@ -8,6 +8,7 @@ use crate::ids::{LvName, LvUuid, PvUuid};
 use crate::model::inventory::{Inventory, Realm};
 use crate::model::live::Live;
 use crate::model::parts::{activated_together, leaning_on, parts_of};
+use crate::model::pools::pool;
 use crate::model::segment::{Area, SegmentKind};
 use crate::model::vg::{Lv, Vg};
 use crate::plan::document::Activation;
@@ -173,7 +174,7 @@ impl Found<'_> {
     fn deactivate(&mut self, lv: &Lv) -> Result<(), Refusal> {
         let vg = self.base.vg.as_ref();
         if !self.live.is_active(vg.uuid, lv.uuid) {
-            return Ok(());
+            return self.deactivate_parts(lv);
         }
         let is_active = |other: &Lv| self.live.is_active(vg.uuid, other.uuid);
         let together = activated_together(vg, lv);
@@ -201,6 +202,25 @@ impl Found<'_> {
         let read_only = top.is_some_and(|top| top.read_only) && lv.is_writable() && !is_pool;
         let (name, uuid) = (lv.name.clone(), lv.uuid);
         self.deactivate.push(ActiveLv { name, uuid, read_only, why: None });
+        Ok(())
+    }
+
+    /// Parts of a pool that somebody activated by themselves, to look at them: LVM does not activate
+    /// the pool before they are gone.
+    fn deactivate_parts(&mut self, lv: &Lv) -> Result<(), Refusal> {
+        let vg = self.base.vg.as_ref();
+        let Some(pool) = pool(self.context.inventory, vg, lv) else { return Ok(()) };
+        for part in [pool.metadata, pool.data] {
+            if !self.live.is_active(vg.uuid, part.uuid) {
+                continue;
+            }
+            if let Some(refusal) = refuse_in_use(self.live, vg, part, &[]) {
+                return Err(refusal);
+            }
+            let why = Some(format!("a part of thin pool {}, active by itself", lv.name));
+            let (name, uuid) = (part.name.clone(), part.uuid);
+            self.deactivate.push(ActiveLv { name, uuid, read_only: true, why });
+        }
         Ok(())
     }
 

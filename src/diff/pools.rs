@@ -203,8 +203,9 @@ impl Subject<'_> {
             let why = "its metadata cannot be reached: a part of the pool is active, or a PV of it is \
                        not there";
             return Err(self.refuse(RefusalCode::Unfit, why).with_help(format!(
-                "`lvchange -an {0}/{1}` and its parts; see the faults that `lvmend inspect {0}` tells",
-                self.vg().name, self.pool.metadata.name
+                "see the faults that `lvmend inspect {}` tells; a part is deactivated by a plan with \
+                 `thin_pools: {{{}: {{activation: inactive}}}}`",
+                self.vg().name, self.pool.lv.name
             )));
         };
         let is_sound = matches!(status.mode, PoolMode::ReadWrite | PoolMode::OutOfDataSpace)

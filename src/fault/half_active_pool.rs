@@ -10,7 +10,7 @@ const KIND: Kind = Kind {
     kind: FaultKind::HalfActivePool,
     severity: Severity::Warning,
     matters: "LVM refuses to activate the pool as long as a part of it is active",
-    plan: None,
+    plan: Some("plans/thin-half-active.yaml"),
 };
 
 /// Finds them.
@@ -29,7 +29,11 @@ pub(super) fn find(inventory: &Inventory) -> Vec<Fault> {
         let found = format!("not active, but parts of it are: {}", parts.join(", "));
         let names: Vec<String> =
             parts.iter().map(|part| format!("{}/{part}", pool.vg.name)).collect();
-        let advice = format!("deactivate them: `lvchange -an {}`", names.join(" "));
+        let advice = format!(
+            "deactivate them: `thin_pools: {{{}: {{activation: inactive}}}}`, or `lvchange -an {}`",
+            pool.lv.name,
+            names.join(" ")
+        );
         Some(KIND.fault(pool_shown(pool), found).advise(advice))
     })
 }

@@ -49,19 +49,22 @@ fn found<'vg>(vg: &'vg Vg, wanted: &ActiveLv) -> Result<&'vg Lv, Unfit> {
 pub fn activate(now: &Inventory, vg: VgUuid, lvs: &[ActiveLv]) -> Result<Lowered, Unfit> {
     let (live, current) = (live_of(now)?, current(now, vg)?);
     // By what the command line needs: whether the flag to skip it counts, and read-only or not.
-    let mut commands: BTreeMap<(bool, bool), BTreeSet<&LvName>> = BTreeMap::new();
+    // Or whether it is a part of a pool, which LVM asks about.
+    let mut commands: BTreeMap<(bool, bool, bool), BTreeSet<&LvName>> = BTreeMap::new();
     let mut predicted = live.clone();
     for wanted in lvs.iter().filter(|lv| !live.is_up(vg, lv.uuid)) {
         let lv = found(current, wanted)?;
         let head = activated_together(current, lv).first().copied().unwrap_or(lv);
-        let key = (head.flags.has(LvFlag::ActivationSkip), wanted.read_only);
+        let is_skipped = head.flags.has(LvFlag::ActivationSkip);
+        let key = (is_skipped, wanted.read_only, !head.has_visible());
         commands.entry(key).or_default().insert(&head.name);
         predict_active(&mut predicted, current, lv, wanted.read_only);
     }
     let mut acts = Vec::new();
-    for ((skipped, read_only), names) in commands {
+    for ((skipped, read_only, is_part), names) in commands {
         let mut args = vec!["lvchange".to_owned(), "-ay".to_owned()];
         args.extend(skipped.then(|| "-K".to_owned()));
+        args.extend(is_part.then(|| "--yes".to_owned()));
         if read_only {
             args.extend(read_only_option(&current.name, &names));
         }

@@ -99,6 +99,14 @@ fn what_is_done_about_pools() {
     let flagged = SOUND.replace("rw", "ro").replace(" - 1024", " needs_check 1024");
     tell("active and flagged", &active(&flagged), METADATA);
     tell("failed", &active("Fail"), METADATA);
+    let mut half = sound.clone();
+    let text = vg(&half);
+    edit(&mut half, |live| {
+        live.mapped = vec![mapped_lv(&text, "pool_tmeta", "", 5, &["0 4096 linear 8:0 2048"])];
+    });
+    half.pools.clear();
+    tell("half active", &half, METADATA);
+    tell("half active", &half, "activation: inactive");
     tell("ahead", &active(&SOUND.replacen('4', "9", 1)), METADATA);
     snapshot("pools", &all);
 }

@@ -2,7 +2,7 @@
 //! one stays. What cannot be brought back is told before anything is done.
 
 use crate::lab::pool::{self, METADATA};
-use crate::lab::{disks, lvm, lvmend, newest_run, plan, sh, try_lvm};
+use crate::lab::{disks, lvm, lvmend, mend, newest_run, plan, sh, try_lvm};
 use crate::scenario::Scenario;
 
 pub const SCENARIO: Scenario = Scenario::shared("thin_damaged", story);
@@ -64,6 +64,16 @@ fn story() {
     lvmend(&format!("{} rollback {}", pool.scratch, newest_run())).exits(3);
     pool.holds_everything();
 
+    lvm("lvchange -an vg");
+    // A part is active by itself.
+    lvm("lvchange -y -ay vg/pool_tmeta");
+    try_lvm("lvchange -ay vg/pool").exits(5);
+    lvmend("inspect").exits(2).says("half-active-pool");
+    let refused = lvmend(&format!("{} plan {rebuild}", pool.scratch)).exits(3);
+    refused.says("pool: {activation: inactive}");
+    let down = "volume_group: {name: vg}\nthin_pools: {pool: {activation: inactive}}";
+    mend(&plan("down", down)).says("deactivate LV pool_tmeta");
+    pool.holds_everything();
     lvm("lvchange -an vg");
     // All of it zeroed: the kernel would make a new pool of it.
     pool.damage("superblock");
