@@ -38,7 +38,7 @@ pub use label::identity_of;
 pub use live::{in_the_way, refuse_users, users};
 pub use pools::{
     Expected, FlaggedPool, LargerPool, Loss, NumberedPool, RebuiltDevice, RebuiltPool, extents_of,
-    losses, other_trees,
+    losses, other_coverage, other_trees, unusable,
 };
 pub use refresh::RefreshedLv;
 

@@ -12,6 +12,7 @@ pub mod placement;
 pub mod raid_superblock;
 pub mod ring;
 pub mod signature;
+pub mod thin_mappings;
 pub mod thin_mend;
 pub mod thin_node;
 pub mod thin_space;

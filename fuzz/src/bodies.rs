@@ -17,10 +17,11 @@ use lvmend::ondisk::area_header::{encode_area_header, parse_area_header};
 use lvmend::ondisk::label::{Label, LabelSector, parse_label};
 use lvmend::ondisk::ring::{RingRange, candidates, checked_text, next_position};
 use lvmend::ondisk::signature::{Ends, signatures};
+use lvmend::ondisk::thin_mappings::{blocks_mapped_twice, read_mappings};
 use lvmend::ondisk::thin_node::node_checksum;
-use lvmend::ondisk::thin_space::{read_allocated, read_mapped};
+use lvmend::ondisk::thin_space::read_allocated;
 use lvmend::ondisk::thin_superblock::{BLOCK_SIZE, parse_thin_superblock, superblock_checksum};
-use lvmend::ondisk::thin_tree::{count_mappings, read_details, read_mapped_devices};
+use lvmend::ondisk::thin_tree::{read_details, read_mapped_devices};
 use lvmend::operation::Signature;
 use lvmend::plan;
 use lvmend::plan::problem::Code;
@@ -145,8 +146,8 @@ pub fn thin_superblock(data: &[u8]) {
         };
         let _ = read_details(1, &mut read).map(|devices| devices.len());
         let _ = read_mapped_devices(1, &mut read).map(|devices| devices.len());
-        let _ = count_mappings(1, &mut read).map(|devices| devices.len());
-        let _ = read_mapped(1, 1 << 20, &mut read).map(|blocks| blocks.without(&blocks));
+        let _ = read_mappings(1, 1 << 20, &mut read).map(|all| all.devices.len());
+        let _ = blocks_mapped_twice(1, 1 << 20, &mut read);
         let _ = read_allocated(1, 1 << 20, &mut read).map(|blocks| blocks.without(&blocks));
     }
 }

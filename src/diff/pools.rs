@@ -27,7 +27,7 @@ use crate::plan::hazard::Hazard;
 use crate::plan::resolve::WantedPool;
 use crate::units::{Bytes, Extents};
 
-pub use loss::{Expected, Loss, RebuiltDevice, losses, other_trees};
+pub use loss::{Expected, Loss, RebuiltDevice, losses, other_coverage, other_trees, unusable};
 pub use rebuild::{RebuiltPool, extents_of};
 
 /// A pool that is made larger.
@@ -86,7 +86,7 @@ pub fn wrong_pools(context: &Context<'_>, base: &Base, diff: &mut Diff) {
         ));
         return;
     };
-    let mut room = Room { vg: &base.vg, needed: Extents::ZERO };
+    let mut room = Room { vg: &base.vg, needed: Extents::ZERO, mirrored: Vec::new() };
     for wanted in &context.goals.thin_pools {
         let Some(pool) =
             base.vg.lv(&wanted.name).and_then(|lv| pool(context.inventory, &base.vg, lv))

@@ -1,19 +1,22 @@
 //! A copy of a thin pool's metadata, in a file that may be changed: it is dumped as it stands; or
 //! with what can be set right set right; or repaired by the tools, which may take older trees.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 
 use crate::host::thin_tools::ThinTools;
 use crate::model::thin_pool::{
-    Coverage, METADATA_BLOCK, Mend, PoolByText, ThinSuperblock, ThinSuperblockBlock, Told,
+    Compared, Coverage, METADATA_BLOCK, Mend, PoolByText, ThinSuperblock, ThinSuperblockBlock, Told,
 };
-use crate::ondisk::thin_mend::{Mended, mend};
+use crate::ondisk::thin_mappings::{AllMappings, blocks_mapped_twice, read_mappings};
+use crate::ondisk::thin_mend::mend;
 use crate::ondisk::thin_node::Block;
-use crate::ondisk::thin_space::{read_allocated, read_mapped};
-use crate::ondisk::thin_superblock::{BLOCK_SIZE, parse_thin_superblock};
-use crate::ondisk::thin_tree::{ReadBlock, count_mappings, read_details};
+use crate::ondisk::thin_space::{BlockSet, read_allocated};
+use crate::ondisk::thin_superblock::{
+    BLOCK_SIZE, held_mapping_root, parse_thin_superblock, without_needs_check,
+};
+use crate::ondisk::thin_tree::{ReadBlock, read_details};
 use crate::units::Bytes;
 
 /// A copy of a pool's metadata.
@@ -34,40 +37,39 @@ impl MetadataCopy<'_> {
     /// # Errors
     /// Why it could not be dumped, for people.
     pub fn dump(&self, to: &str) -> Result<Option<Mend>, String> {
-        let Err(as_it_stands) = self.tools.dump(&self.path, to, false)? else { return Ok(None) };
-        let mut against = vec![format!("thin_dump: {as_it_stands}")];
-        match self.mended() {
-            Ok(None) => {}
-            Ok(Some(mended)) => match self.dump_mended(&mended, to) {
-                Ok(()) => return Ok(Some(mended.mend)),
+        let ways =
+            [None, Some(Mend::SuperblockChecksum), Some(Mend::DeviceList), Some(Mend::Repair)];
+        let mut against = Vec::new();
+        for way in ways {
+            match self.dump_with(way, to) {
+                Ok(()) => return Ok(way),
+                Err(why) if against.contains(&why) => {}
                 Err(why) => against.push(why),
-            },
-            Err(why) => against.push(why),
-        }
-        match self.tools.dump(&self.path, to, true)? {
-            Ok(()) => Ok(Some(Mend::Repair)),
-            Err(said) => {
-                against.push(format!("thin_dump -r: {said}"));
-                Err(against.join("; "))
             }
         }
+        Err(against.join("; "))
     }
 
-    /// Dumps it with this set right, and nothing else.
+    /// Dumps it with this set right, and nothing else. When that fails it is what it was.
     ///
     /// # Errors
     /// Why it could not be dumped, for people.
-    pub fn dump_with(&self, mend: Option<Mend>, to: &str) -> Result<(), String> {
-        let said = match mend {
-            None => self.tools.dump(&self.path, to, false)?,
-            Some(Mend::Repair) => self.tools.dump(&self.path, to, true)?,
-            Some(mend @ (Mend::SuperblockChecksum | Mend::DeviceList)) => {
-                let mended = self.mended()?.filter(|mended| mended.mend == mend);
-                let mended = mended.ok_or("it is not damaged as it was when the plan was made")?;
-                return self.dump_mended(&mended, to);
-            }
+    pub fn dump_with(&self, way: Option<Mend>, to: &str) -> Result<(), String> {
+        let blocks = match way {
+            None | Some(Mend::Repair) => Vec::new(),
+            Some(Mend::SuperblockChecksum | Mend::DeviceList) => self.mended(way)?,
         };
-        said.map_err(|said| format!("thin_dump: {said}"))
+        let before = self.swap(&blocks)?;
+        let flag = self.swap(&self.unflagged()?)?;
+        let said = self.tools.dump(&self.path, to, way == Some(Mend::Repair))?;
+        said.map_err(|said| {
+            let dump = if way == Some(Mend::Repair) { "thin_dump -r" } else { "thin_dump" };
+            // What was written last is put back first.
+            match self.swap(&flag).and_then(|_| self.swap(&before)).and_then(|_| self.cut()) {
+                Ok(()) => format!("{dump}: {said}"),
+                Err(why) => format!("{dump}: {said}; {why}"),
+            }
+        })
     }
 
     /// What its superblock tells, and the devices that it leads to.
@@ -78,39 +80,94 @@ impl MetadataCopy<'_> {
         told(&mut read_blocks(&self.path)?)
     }
 
-    /// Whether new metadata maps what this says is in use.
-    ///
-    /// # Errors
-    /// Why that cannot be told, for people.
-    pub fn coverage(&self, new: &Told, read_new: &mut ReadBlock<'_>) -> Result<Coverage, String> {
-        let read_old = &mut read_blocks(&self.path)?;
-        let ThinSuperblockBlock::Sound(old) = parse_thin_superblock(&read_old(0)?) else {
-            return Err("there is no sound superblock".to_owned());
-        };
-        let used = read_allocated(old.data_bitmap_root, old.data.blocks, read_old)?;
+    /// Compares it with new metadata, mapping by mapping.
+    pub fn compare(&self, new: &Told, read: &mut ReadBlock<'_>) -> Compared {
         let ThinSuperblock { mapping_root, data, .. } = new.superblock;
-        let mapped = read_mapped(mapping_root, data.blocks, read_new)?;
-        Ok(Coverage { unmapped: used.without(&mapped), stray: mapped.without(&used) })
+        let twice = blocks_mapped_twice(mapping_root, data.blocks, read);
+        match read_mappings(mapping_root, data.blocks, read) {
+            Ok(new) => {
+                let (differing, coverage) = (self.differing(&new), self.coverage(&new.blocks));
+                Compared { differing, coverage, twice }
+            }
+            Err(why) => Compared { differing: Err(why.clone()), coverage: Err(why), twice },
+        }
     }
 
-    fn mended(&self) -> Result<Option<Mended>, String> {
+    fn superblock(&self) -> Result<ThinSuperblock, String> {
+        match parse_thin_superblock(&read_blocks(&self.path)?(0)?) {
+            ThinSuperblockBlock::Sound(superblock) => Ok(superblock),
+            ThinSuperblockBlock::Zeroed
+            | ThinSuperblockBlock::Foreign
+            | ThinSuperblockBlock::Damaged(_) => Err("there is no sound superblock".to_owned()),
+        }
+    }
+
+    /// Devices that do not map the very same here and there.
+    fn differing(&self, new: &AllMappings) -> Result<Vec<u32>, String> {
+        let ThinSuperblock { mapping_root, data, .. } = self.superblock()?;
+        let old = read_mappings(mapping_root, data.blocks, &mut read_blocks(&self.path)?)?.devices;
+        let ids: BTreeSet<u32> = old.keys().chain(new.devices.keys()).copied().collect();
+        Ok(ids.into_iter().filter(|id| old.get(id) != new.devices.get(id)).collect())
+    }
+
+    /// What is in use here and not mapped there, and the other way. What only a metadata snapshot
+    /// holds need not be mapped.
+    fn coverage(&self, mapped: &BlockSet) -> Result<Coverage, String> {
+        let read = &mut read_blocks(&self.path)?;
+        let old = self.superblock()?;
+        let used = read_allocated(old.data_bitmap_root, old.data.blocks, read)?;
+        let mut needless = mapped.clone();
+        if let Some(held) = old.held_root {
+            let no = |why: String| format!("the metadata snapshot that it holds: {why}");
+            let root = held_mapping_root(&read(held).map_err(no)?)
+                .ok_or_else(|| no("it is no superblock".to_owned()))?;
+            needless.join(&read_mappings(root, old.data.blocks, read).map_err(no)?.blocks);
+        }
+        Ok(Coverage { unmapped: used.without(&needless), stray: mapped.without(&used) })
+    }
+
+    fn mended(&self, way: Option<Mend>) -> Result<Vec<(u64, Block)>, String> {
         let blocks = self.size.get() / METADATA_BLOCK.get();
-        mend(self.text, blocks, &mut read_blocks(&self.path)?)
+        let mended = mend(self.text, blocks, &mut read_blocks(&self.path)?)?;
+        let mended = mended.filter(|mended| Some(mended.mend) == way);
+        mended
+            .map(|mended| mended.blocks)
+            .ok_or_else(|| "nothing of it can be set right".to_owned())
     }
 
-    fn dump_mended(&self, mended: &Mended, to: &str) -> Result<(), String> {
-        self.write(&mended.blocks)?;
-        let said = self.tools.dump(&self.path, to, false)?;
-        said.map_err(|said| format!("thin_dump of what was set right: {said}"))
+    /// The superblock without the flag that it needs a check, which is what the new metadata is given:
+    /// one generation of the tools takes the flag over, the other does not.
+    fn unflagged(&self) -> Result<Vec<(u64, Block)>, String> {
+        let first = read_blocks(&self.path)?(0)?;
+        match parse_thin_superblock(&first) {
+            ThinSuperblockBlock::Sound(found) if found.needs_check => {
+                Ok(vec![(0, without_needs_check(first))])
+            }
+            ThinSuperblockBlock::Sound(_)
+            | ThinSuperblockBlock::Zeroed
+            | ThinSuperblockBlock::Foreign
+            | ThinSuperblockBlock::Damaged(_) => Ok(Vec::new()),
+        }
     }
 
-    fn write(&self, blocks: &[(u64, Block)]) -> Result<(), String> {
+    /// Writes blocks, and tells what stood there; nothing of those that stood behind the end.
+    fn swap(&self, blocks: &[(u64, Block)]) -> Result<Vec<(u64, Block)>, String> {
         let error = |error: std::io::Error| format!("{}: {error}", self.path);
+        let mut read = read_blocks(&self.path)?;
         let file = OpenOptions::new().write(true).open(&self.path).map_err(error)?;
+        let mut before = Vec::new();
         for (number, block) in blocks {
+            before.extend(read(*number).ok().map(|block| (*number, block)));
             file.write_all_at(block, number.saturating_mul(METADATA_BLOCK.get())).map_err(error)?;
         }
-        Ok(())
+        Ok(before)
+    }
+
+    /// Takes off what was written behind the end.
+    fn cut(&self) -> Result<(), String> {
+        let file = OpenOptions::new().write(true).open(&self.path);
+        file.and_then(|file| file.set_len(self.size.get()))
+            .map_err(|error| format!("{}: {error}", self.path))
     }
 }
 
@@ -152,10 +209,14 @@ pub fn told(read: &mut ReadBlock<'_>) -> Result<Told, String> {
 /// What is wrong with it, for people.
 pub fn told_and_counted(read: &mut ReadBlock<'_>) -> Result<Told, String> {
     let told = told(read)?;
-    let counted = count_mappings(told.superblock.mapping_root, read)?;
+    let ThinSuperblock { mapping_root, data, needs_check, .. } = told.superblock;
+    let mapped = read_mappings(mapping_root, data.blocks, read)?.devices;
     let says = told.devices.iter().map(|(device, found)| (*device, found.mapped_blocks));
-    if says.collect::<BTreeMap<_, _>>() != counted {
+    if !says.eq(mapped.iter().map(|(device, mappings)| (*device, mappings.count))) {
         return Err("its devices do not map as many blocks as they say".to_owned());
+    }
+    if needs_check {
+        return Err("it is flagged needs_check".to_owned());
     }
     Ok(told)
 }

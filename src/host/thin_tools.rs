@@ -130,7 +130,11 @@ fn judged(said: Result<Said, ProgramError>) -> Result<Result<(), String>, String
     let text = lines.join("; ");
     let end = text.char_indices().nth(SHOWN).map_or(text.len(), |(at, _)| at);
     let text = text.get(..end).unwrap_or_default();
-    let ended = said.code.map_or_else(|| "a signal".to_owned(), |code| format!("exit code {code}"));
+    let ended = match (said.code, said.signal) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("it crashed (signal {signal})"),
+        (None, None) => "it ended without an exit code".to_owned(),
+    };
     let text = if text.is_empty() { ended } else { text.to_owned() };
     Ok(Err(ForeignText::from(text).to_string()))
 }

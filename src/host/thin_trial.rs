@@ -151,6 +151,6 @@ fn try_rebuild(copy: &MetadataCopy<'_>, scratch: &Scratch) -> Result<Rebuilt, St
     copy.tools.check(&path)?.map_err(|said| format!("thin_check of what was rebuilt: {said}"))?;
     let mut read = read_blocks(&path)?;
     let new = told_and_counted(&mut read)?;
-    let coverage = copy.coverage(&new, &mut read);
-    Ok(Rebuilt { mend, old, new, coverage })
+    let compared = copy.compare(&new, &mut read);
+    Ok(Rebuilt { mend, old, new, compared })
 }

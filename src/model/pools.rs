@@ -118,6 +118,18 @@ impl<'a> Pool<'a> {
         counts.map(|counts| counts.metadata).or(on_disk)
     }
 
+    /// How many blocks of its metadata are in use, those not counted that the kernel holds back. When
+    /// it says that all are in use, all are taken to be.
+    pub fn metadata_allocated(&self) -> Option<u64> {
+        let counts = self.status.and_then(|status| status.counts);
+        let on_disk = self.on_disk.and_then(PoolMetadata::superblock);
+        let by_kernel = counts.map(|counts| match counts.metadata {
+            full if full.allocated >= full.blocks => full.blocks,
+            used => used.without_reserve().allocated,
+        });
+        by_kernel.or_else(|| on_disk.map(|found| found.metadata.allocated))
+    }
+
     /// The blocks of its data, where they are counted.
     pub fn data_used(&self) -> Option<SpaceUsed> {
         let counts = self.status.and_then(|status| status.counts);

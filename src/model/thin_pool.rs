@@ -249,7 +249,9 @@ impl Mend {
                  and with the trees"
             }
             Self::DeviceList => {
-                "its list of devices is made anew in the copy, from the mapping trees and LVM's text"
+                "its list of devices is made anew in the copy, from the mapping trees and LVM's text; \
+                 what was written before the last snapshot of the pool counts as shared with one, and \
+                 needs a free block when it is written again"
             }
             Self::Repair => "the old metadata is repaired on the way: `thin_dump -r`",
         }
@@ -297,8 +299,20 @@ pub struct Rebuilt {
     pub old: Result<Told, String>,
     /// What the new metadata tells.
     pub new: Told,
-    /// Whether it maps what was in use; why that cannot be told.
+    /// What comes of comparing the two, mapping by mapping.
+    pub compared: Compared,
+}
+
+/// What comes of comparing old and new metadata, mapping by mapping; why that cannot be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compared {
+    /// Devices whose mappings are not the very same in both.
+    pub differing: Result<Vec<u32>, String>,
+    /// Whether the new maps what was in use.
     pub coverage: Result<Coverage, String>,
+    /// How many data blocks stand for two places in the new, so that the kernel would write one volume
+    /// over another.
+    pub twice: Result<u64, String>,
 }
 
 #[cfg(test)]

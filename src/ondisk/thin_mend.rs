@@ -5,13 +5,14 @@
 //! root is known nothing needs to be looked for: what is missing follows from the tree itself, and
 //! from LVM's text.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::model::thin_pool::ThinSuperblockDamage;
 use crate::model::thin_pool::{Mend, PoolByText, ThinDevice, ThinSuperblock, ThinSuperblockBlock};
+use crate::ondisk::thin_mappings::{Mappings, TIME_MASK, read_mappings};
 use crate::ondisk::thin_node::Block;
 use crate::ondisk::thin_superblock::{parse_thin_superblock, signed, with_details_root};
-use crate::ondisk::thin_tree::{ReadBlock, count_mappings, read_details, write_details};
+use crate::ondisk::thin_tree::{ReadBlock, read_details, write_details};
 
 /// What is set right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,25 +76,23 @@ fn check_says(
         return Err(differs("number of data blocks"));
     }
     let details = read_details(says.details_root, read)?;
-    let mapped = count_mappings(says.mapping_root, read)?;
-    let counted = details.iter().map(|(device, found)| (*device, found.mapped_blocks));
-    if counted.collect::<BTreeMap<_, _>>() != mapped {
+    let mapped = read_mappings(says.mapping_root, says.data.blocks, read)?.devices;
+    let told = details.iter().map(|(device, found)| (*device, found.mapped_blocks));
+    if !told.eq(mapped.iter().map(|(device, mappings)| (*device, mappings.count))) {
         return Err("its superblock is damaged, and the trees it leads to do not agree".to_owned());
     }
-    if !text.devices.keys().copied().collect::<BTreeSet<_>>().is_subset(&keys(&mapped)) {
+    if !text.devices.keys().all(|device| mapped.contains_key(device)) {
         return Err(differs("list of devices"));
     }
-    let last = details.values().map(|found| found.creation_time.max(found.snapshot_time)).max();
-    match last {
-        Some(last) if last > says.time => {
-            Err("its superblock is damaged, and older than its devices".to_owned())
-        }
-        Some(_) | None => Ok(()),
+    let of_devices = details.values().map(|found| found.creation_time.max(found.snapshot_time));
+    let of_mappings = mapped.values().map(|mappings| mappings.newest);
+    let newest = of_devices.map(u64::from).chain(of_mappings).max().unwrap_or(0);
+    // It counts snapshots. Below what is there the kernel would take what is shared for a volume's own;
+    // above what a mapping has room for it would run into the numbers of data blocks.
+    if !(newest..=TIME_MASK).contains(&u64::from(says.time)) {
+        return Err("its superblock is damaged, and of another time than its trees".to_owned());
     }
-}
-
-fn keys(of: &BTreeMap<u32, u64>) -> BTreeSet<u32> {
-    of.keys().copied().collect()
+    Ok(())
 }
 
 /// The devices that have a mapping tree, with the blocks that each maps. That all of them were
@@ -106,9 +105,10 @@ fn devices_by_mappings(
     superblock: &ThinSuperblock,
     read: &mut ReadBlock<'_>,
 ) -> Result<BTreeMap<u32, ThinDevice>, String> {
-    let mapped = count_mappings(superblock.mapping_root, read)?;
+    let mapped = read_mappings(superblock.mapping_root, superblock.data.blocks, read)?.devices;
     let (last, time) = (superblock.transaction_id, superblock.time);
-    let device = |(device, mapped_blocks): (u32, u64)| {
+    let device = |(device, mappings): (u32, Mappings)| {
+        let mapped_blocks = mappings.count;
         let transaction_id = text.devices.get(&device).copied().unwrap_or(last);
         let (creation_time, snapshot_time) = (time, time);
         (device, ThinDevice { mapped_blocks, transaction_id, creation_time, snapshot_time })

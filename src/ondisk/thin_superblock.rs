@@ -73,6 +73,21 @@ pub fn signed(mut block: [u8; BLOCK_SIZE]) -> [u8; BLOCK_SIZE] {
     block
 }
 
+/// The block without the flag that it needs a check, signed.
+pub fn without_needs_check(mut block: [u8; BLOCK_SIZE]) -> [u8; BLOCK_SIZE] {
+    for byte in block.iter_mut().skip(4).take(1) {
+        *byte &= !1;
+    }
+    signed(block)
+}
+
+/// The root of the mapping tree in a metadata snapshot, which is a superblock in another block.
+pub fn held_mapping_root(block: &[u8; BLOCK_SIZE]) -> Option<u64> {
+    let sum = u32_at(block, 0)? == superblock_checksum(block);
+    let is_superblock = sum && u64_at(block, 32)? == MAGIC;
+    u64_at(block, 320).filter(|_| is_superblock)
+}
+
 /// The block with another root of the details tree, signed.
 pub fn with_details_root(mut block: [u8; BLOCK_SIZE], root: u64) -> [u8; BLOCK_SIZE] {
     for (to, from) in block.iter_mut().skip(DETAILS_ROOT).zip(root.to_le_bytes()) {

@@ -1,5 +1,4 @@
-//! The btrees of thin-pool metadata, as far as they list the devices of a pool and count what each
-//! maps.
+//! The btrees of thin-pool metadata, as far as they list the devices of a pool.
 //!
 //! The values of an internal node are blocks. In the details tree a leaf has {mapped blocks: 8,
 //! transaction id: 8, creation time: 4, snapshot time: 4}, by device; in the top level of the
@@ -16,11 +15,9 @@ use crate::ondisk::bytes::{u32_at, u64_at};
 use crate::ondisk::thin_node::{Block, Node, room_for, write_node};
 
 /// No tree of 64-bit keys is deeper.
-const DEPTH_MAX: usize = 16;
+pub(super) const DEPTH_MAX: usize = 16;
 /// Device numbers have 24 bits.
 const DEVICE_MAX: u32 = (1 << 24) - 1;
-/// Below the data block of a mapping stands the snapshot clock when it was made.
-const TIME_BITS: u32 = 24;
 /// What the details tree has of a device, in bytes.
 const DETAILS_SIZE: usize = 24;
 
@@ -99,7 +96,13 @@ pub fn read_mapped_devices(root: u64, read: &mut ReadBlock<'_>) -> Result<BTreeS
 }
 
 /// The root of each device's mapping tree.
-fn read_device_roots(root: u64, read: &mut ReadBlock<'_>) -> Result<BTreeMap<u32, u64>, String> {
+///
+/// # Errors
+/// Which block is wrong and why, for people.
+pub(super) fn read_device_roots(
+    root: u64,
+    read: &mut ReadBlock<'_>,
+) -> Result<BTreeMap<u32, u64>, String> {
     let mut roots = BTreeMap::new();
     walk(root, 8, read, &mut |key, value| {
         roots.insert(device(key)?, u64_at(value, 0)?);
@@ -108,65 +111,19 @@ fn read_device_roots(root: u64, read: &mut ReadBlock<'_>) -> Result<BTreeMap<u32
     Ok(roots)
 }
 
-/// How many blocks each device maps, counted in the mapping trees.
-///
-/// # Errors
-/// Which block is wrong and why, for people.
-pub fn count_mappings(root: u64, read: &mut ReadBlock<'_>) -> Result<BTreeMap<u32, u64>, String> {
-    // Devices that were just snapshotted share the whole tree.
-    let mut counted: BTreeMap<u64, u64> = BTreeMap::new();
-    let mut devices = BTreeMap::new();
-    for (device, root) in read_device_roots(root, read)? {
-        let known = counted.get(&root).copied();
-        let count = match known {
-            Some(count) => count,
-            None => count_tree(root, read).map_err(|why| format!("device {device}: {why}"))?,
-        };
-        counted.insert(root, count);
-        devices.insert(device, count);
-    }
-    Ok(devices)
-}
-
-fn count_tree(root: u64, read: &mut ReadBlock<'_>) -> Result<u64, String> {
-    let mut count: u64 = 0;
-    walk(root, 8, read, &mut |_, _| {
-        count = count.saturating_add(1);
-        Some(())
-    })?;
-    Ok(count)
-}
-
-/// Hands the data block of every mapping to `take`, what devices share perhaps only once; what it
-/// does not take is damage.
-///
-/// # Errors
-/// Which block is wrong and why, for people.
-pub(super) fn for_each_mapping(
-    root: u64,
-    read: &mut ReadBlock<'_>,
-    take: &mut dyn FnMut(u64) -> Option<()>,
-) -> Result<(), String> {
-    let roots: BTreeSet<u64> = read_device_roots(root, read)?.into_values().collect();
-    for root in roots {
-        walk(root, 8, read, &mut |_, value| take(u64_at(value, 0)? >> TIME_BITS))?;
-    }
-    Ok(())
-}
-
 /// A device number; none that there cannot be.
 fn device(key: u64) -> Option<u32> {
     u32::try_from(key).ok().filter(|device| *device <= DEVICE_MAX)
 }
 
 /// A node that is to be visited: what its parent says of it.
-struct Left {
-    number: u64,
-    depth: usize,
+pub(super) struct Left {
+    pub number: u64,
+    pub depth: usize,
     /// No key of it is lower.
-    low: u64,
+    pub low: u64,
     /// All keys of it are lower.
-    end: Option<u64>,
+    pub end: Option<u64>,
 }
 
 /// Hands every key and its value to `take`, in order; what it does not take is damage. As every
@@ -205,7 +162,7 @@ pub(super) fn walk(
 }
 
 /// The keys of a node, in order, and as its parent says they are.
-fn keys_of(node: &Node<'_>, from: &Left) -> Result<Vec<u64>, &'static str> {
+pub(super) fn keys_of(node: &Node<'_>, from: &Left) -> Result<Vec<u64>, &'static str> {
     let keys: Option<Vec<u64>> = (0..node.entries).map(|at| node.key(at)).collect();
     let keys = keys.ok_or("it is cut off")?;
     let is_in_place = |key: &u64| *key >= from.low && from.end.is_none_or(|end| *key < end);
@@ -219,7 +176,7 @@ fn keys_of(node: &Node<'_>, from: &Left) -> Result<Vec<u64>, &'static str> {
     Ok(keys)
 }
 
-fn children_of(node: &Node<'_>, from: &Left, keys: &[u64]) -> Option<Vec<Left>> {
+pub(super) fn children_of(node: &Node<'_>, from: &Left, keys: &[u64]) -> Option<Vec<Left>> {
     let child = |(at, low): (usize, &u64)| {
         let number = u64_at(node.value(at, 8)?, 0)?;
         let end = keys.get(at.checked_add(1)?).copied().or(from.end);
@@ -329,25 +286,5 @@ mod tests {
             let found = read_details(root, &mut |number| Ok(by_number[&number]));
             assert_eq!(found, Ok(devices));
         }
-    }
-
-    #[test]
-    fn mappings_are_counted_device_by_device() {
-        let blocks = vec![
-            mappings(0, &[(1, 1), (2, 1), (9, 2), (16_777_215, 5)]),
-            inner(1, &[(0, 3), (1 << 40, 4)]),
-            mappings(2, &[]),
-            mappings(3, &[(0, 7), (1, 8)]),
-            mappings(4, &[(1 << 40, 9)]),
-            mappings(5, &[(3, 1)]),
-        ];
-        let count = |blocks: &[Block]| {
-            count_mappings(0, &mut |number| Ok(blocks[usize::try_from(number).unwrap()]))
-        };
-        assert_eq!(count(&blocks), Ok([(1, 3), (2, 3), (9, 0), (16_777_215, 1)].into()));
-        let mut damaged = blocks;
-        damaged[5][50] ^= 1;
-        let why = "device 16777215: block 5: its checksum is wrong";
-        assert_eq!(count(&damaged), Err(why.to_owned()));
     }
 }

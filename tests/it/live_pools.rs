@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use lvmend::model::flags::LvStatus;
 use lvmend::model::inventory::Inventory;
-use lvmend::model::thin_pool::{Coverage, Mend, PoolTrial, Rebuilt, ThinSuperblockBlock, Told};
+use lvmend::model::thin_pool::{
+    Compared, Coverage, Mend, PoolTrial, Rebuilt, ThinSuperblockBlock, Told,
+};
 
 use lvmend::operation::{Operation, Probe};
 use lvmend::simulate::lower;
@@ -31,7 +33,8 @@ pub fn judged(inventory: &mut Inventory, checked: Result<(), String>) {
         Told { superblock: *found.superblock().unwrap(), devices: found.details.clone().unwrap() };
     let mend = checked.is_err().then_some(Mend::Repair);
     let coverage = Ok(Coverage { unmapped: 0, stray: 0 });
-    let rebuilt = Rebuilt { mend, old: Ok(told.clone()), new: told, coverage };
+    let compared = Compared { differing: Ok(Vec::new()), coverage, twice: Ok(0) };
+    let rebuilt = Rebuilt { mend, old: Ok(told.clone()), new: told, compared };
     let trial = PoolTrial { checked, rebuilt: Some(Ok(rebuilt)) };
     inventory.trials.insert(key, Ok(trial));
 }
@@ -131,12 +134,31 @@ fn what_a_rebuild_loses() {
     let back = |rebuilt: &mut Rebuilt| rebuilt.new.superblock.time -= 1;
     tell("back in time", &back, "metadata: {state: sound, max_lost_mappings: 100000}");
     let covers = |unmapped, stray| {
-        move |rebuilt: &mut Rebuilt| rebuilt.coverage = Ok(Coverage { unmapped, stray })
+        move |rebuilt: &mut Rebuilt| rebuilt.compared.coverage = Ok(Coverage { unmapped, stray })
     };
     tell("other blocks", &covers(2, 2), METADATA);
     tell("blocks that no device lacks", &covers(1, 0), METADATA);
-    let blind = |rebuilt: &mut Rebuilt| rebuilt.coverage = Err("block 3: it is empty".to_owned());
+    let blind =
+        |rebuilt: &mut Rebuilt| rebuilt.compared.coverage = Err("block 3: it is empty".to_owned());
     tell("no space map", &blind, METADATA);
+    let twice = |rebuilt: &mut Rebuilt| rebuilt.compared.twice = Ok(4);
+    tell("blocks for two places", &twice, "metadata: {state: sound, max_lost_mappings: 100000}");
+    let other = |rebuilt: &mut Rebuilt| {
+        rebuilt.mend = Some(Mend::DeviceList);
+        rebuilt.compared.differing = Ok(vec![2, 3]);
+    };
+    tell("not what was dumped", &other, METADATA);
+    let leaks = |rebuilt: &mut Rebuilt| {
+        rebuilt.mend = Some(Mend::SuperblockChecksum);
+        rebuilt.compared.coverage = Ok(Coverage { unmapped: 1, stray: 0 });
+    };
+    tell("a superblock that may lead elsewhere", &leaks, METADATA);
+    let larger = |rebuilt: &mut Rebuilt| rebuilt.new.superblock.data.blocks += 1;
+    tell("data of another size", &larger, METADATA);
+    let held = |rebuilt: &mut Rebuilt| {
+        rebuilt.old.as_mut().unwrap().superblock.held_root = Some(9);
+    };
+    tell("a metadata snapshot", &held, METADATA);
     let drop_device = |rebuilt: &mut Rebuilt| {
         rebuilt.new.devices.remove(&2).unwrap();
     };

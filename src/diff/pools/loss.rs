@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::LvName;
-use crate::model::thin_pool::{Coverage, Rebuilt, ThinDevice, ThinSuperblock};
-use crate::units::Bytes;
+use crate::model::thin_pool::{Compared, Coverage, Mend, Rebuilt, ThinDevice, ThinSuperblock};
+use crate::units::{Bytes, Sectors};
 
 /// What new metadata must tell, beside its devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,10 @@ pub struct Expected {
     pub transaction_id: u64,
     /// The snapshot clock.
     pub time: u32,
+    /// How long a data block is.
+    pub data_block: Sectors,
+    /// How many data blocks there are.
+    pub data_blocks: u64,
     /// Whether it maps what was in use; none where nobody can tell, and the plan accepts that.
     pub coverage: Option<Coverage>,
 }
@@ -22,8 +26,8 @@ pub struct Expected {
 impl Expected {
     /// As this superblock has it.
     pub fn of(superblock: &ThinSuperblock, coverage: Option<Coverage>) -> Self {
-        let ThinSuperblock { transaction_id, time, .. } = *superblock;
-        Self { transaction_id, time, coverage }
+        let ThinSuperblock { transaction_id, time, data_block, data, .. } = *superblock;
+        Self { transaction_id, time, data_block, data_blocks: data.blocks, coverage }
     }
 }
 
@@ -93,6 +97,30 @@ pub fn losses(devices: &[RebuiltDevice], found: &BTreeMap<u32, ThinDevice>) -> V
     devices.iter().filter_map(loss).collect()
 }
 
+/// What speaks against ever giving this to the pool, whatever the plan accepts.
+pub fn unusable(rebuilt: &Rebuilt) -> Option<String> {
+    let Compared { differing, twice, .. } = &rebuilt.compared;
+    match twice {
+        Err(why) => return Some(format!("whether it maps a block twice cannot be told: {why}")),
+        Ok(0) => {}
+        Ok(count) => {
+            return Some(format!(
+                "{count} data blocks of it stand for two places: to write one volume would write over \
+                 another"
+            ));
+        }
+    }
+    match (rebuilt.mend, differing) {
+        (Some(Mend::Repair), _) => None,
+        (_, Ok(differing)) if differing.is_empty() => None,
+        (_, Ok(differing)) => {
+            let ids: Vec<String> = differing.iter().map(u32::to_string).collect();
+            Some(format!("its devices {} do not map what the old ones do", ids.join(", ")))
+        }
+        (_, Err(why)) => Some(format!("what the old metadata maps cannot be told: {why}")),
+    }
+}
+
 /// What shows that a repair took other trees than those that counted: a tool may take older ones
 /// that are whole, and says nothing.
 pub fn other_trees(
@@ -100,23 +128,39 @@ pub fn other_trees(
     devices: &[RebuiltDevice],
     rebuilt: &Rebuilt,
 ) -> Option<String> {
-    let new = &rebuilt.new.superblock;
+    let new = Expected::of(&rebuilt.new.superblock, None);
+    let settings = |of: Expected| (of.data_block, of.data_blocks);
+    if settings(new) != settings(expected) {
+        return Some("it is for data of another size".to_owned());
+    }
     if (new.transaction_id, new.time) != (expected.transaction_id, expected.time) {
-        return Some("it is of another transaction or time than the old metadata".to_owned());
+        return Some(format!(
+            "it is of transaction {} and snapshot {}, the old metadata of {} and {}",
+            new.transaction_id, new.time, expected.transaction_id, expected.time
+        ));
     }
-    let is_same = |device: &RebuiltDevice, found: &ThinDevice| {
-        (device.transaction_id, device.creation_time, device.snapshot_time)
-            == (found.transaction_id, found.creation_time, found.snapshot_time)
-            && found.mapped_blocks <= device.mapped_blocks
+    let against = |(id, found): (&u32, &ThinDevice)| {
+        let Some(device) = devices.iter().find(|device| device.device == *id) else {
+            return Some(format!("it has a device {id}, which the old metadata has not"));
+        };
+        let times = (device.transaction_id, device.creation_time, device.snapshot_time);
+        if times != (found.transaction_id, found.creation_time, found.snapshot_time) {
+            return Some(format!("its device {id} was made or snapshotted at another time"));
+        }
+        let (now, then) = (found.mapped_blocks, device.mapped_blocks);
+        (now > then).then(|| format!("its device {id} maps {now} blocks, and mapped {then}"))
     };
-    let other = rebuilt.new.devices.iter().find(|(id, found)| {
-        !devices.iter().any(|device| device.device == **id && is_same(device, found))
-    });
-    if let Some((id, _)) = other {
-        return Some(format!("its device {id} is not as the old metadata has it"));
+    rebuilt.new.devices.iter().find_map(against)
+}
+
+/// Whether the run comes to what the trial came to.
+pub fn other_coverage(expected: Expected, rebuilt: &Rebuilt) -> Option<String> {
+    match (expected.coverage, &rebuilt.compared.coverage) {
+        (None, _) => None,
+        (Some(expected), Ok(found)) if expected == *found => None,
+        (Some(_), Ok(_)) => Some("it maps other blocks".to_owned()),
+        (Some(_), Err(why)) => Some(format!("which blocks were in use cannot be read: {why}")),
     }
-    let is_covered = expected.coverage.is_none_or(|coverage| rebuilt.coverage == Ok(coverage));
-    (!is_covered).then(|| "it maps other blocks".to_owned())
 }
 
 /// What shows that repaired metadata is of another time than the space map, which tells of the blocks

@@ -64,8 +64,8 @@ impl Subject<'_> {
             Some(Err(said)) => {
                 let why = format!("{}. A rebuild on a copy failed: {said}", why.join("; "));
                 return Err(self.refuse(RefusalCode::NotRecoverable, why).with_help(
-                    "save the metadata LV as it is, and ask those who make thin-provisioning-tools; do \
-                     not activate the pool",
+                    "save the metadata LV as it is, and do not activate the pool. Another version of \
+                     thin-provisioning-tools may do better: 1.0.13 or newer, or 0.9",
                 ));
             }
             None => return Err(self.refuse(RefusalCode::Unfit, "BUG: no rebuild was tried")),
@@ -83,7 +83,13 @@ impl Subject<'_> {
             size.bytes_shown(self.vg().extent_size)
         ));
         let mirrors = self.mirrors().unwrap_or(0);
-        room.take(with_mirrors(size, mirrors));
+        match mirrors {
+            0 => room.take(size),
+            // Each copy has one more extent for what RAID notes.
+            more => {
+                room.take_mirrored(more.saturating_add(1), size.saturating_add(Extents::new(1)));
+            }
+        }
         Ok(Change::RebuildPool(RebuiltPool {
             uuid: self.pool.lv.uuid,
             name: self.pool.lv.name.clone(),
@@ -158,17 +164,6 @@ impl Subject<'_> {
         names
             .find(|name| self.vg().lv(name).is_none())
             .ok_or_else(|| self.refuse(RefusalCode::NameTaken, "no name is free for new metadata"))
-    }
-}
-
-/// The extents that RAID1 takes: each copy has one more for what RAID notes.
-fn with_mirrors(size: Extents, mirrors: u32) -> Extents {
-    match mirrors {
-        0 => size,
-        more => {
-            let each = size.get().saturating_add(1);
-            Extents::new(each.saturating_mul(u64::from(more).saturating_add(1)))
-        }
     }
 }
 

@@ -10,6 +10,8 @@ use crate::units::Extents;
 pub(super) struct Room<'a> {
     pub vg: &'a Vg,
     pub needed: Extents,
+    /// Copies that have to lie on PVs of their own: how many, and how many extents each takes.
+    pub mirrored: Vec<(u32, Extents)>,
 }
 
 impl Room<'_> {
@@ -17,25 +19,38 @@ impl Room<'_> {
         self.needed = self.needed.saturating_add(extents);
     }
 
-    /// Extents that nobody has, on PVs that LVM takes extents from.
-    fn free(&self) -> Extents {
+    /// Copies on PVs of their own.
+    pub fn take_mirrored(&mut self, copies: u32, each: Extents) {
+        self.take(Extents::new(each.get().saturating_mul(u64::from(copies))));
+        self.mirrored.push((copies, each));
+    }
+
+    /// Extents that nobody has, on each PV that LVM takes extents from.
+    fn free(&self) -> Vec<Extents> {
         let map = ExtentMap::of(self.vg);
         let serves = |pv: &&Pv| pv.status.has(PvStatus::Allocatable) && !pv.is_missing();
-        let free = |pv: &Pv| {
-            let taken: Extents = map.on(pv.uuid).iter().map(|taken| taken.range.len()).sum();
-            pv.pe_count.saturating_sub(taken)
-        };
-        self.vg.pvs.iter().filter(serves).map(free).sum()
+        let free = |pv: &Pv| pv.pe_count.saturating_sub(map.allocated_on(pv.uuid));
+        self.vg.pvs.iter().filter(serves).map(free).collect()
     }
 
     pub fn refusal(&self, context: &Context<'_>) -> Option<Refusal> {
         // How many a new PV will have only LVM knows.
-        let free = self.free();
-        if self.needed <= free || !context.goals.extend_with.is_empty() {
+        if !context.goals.extend_with.is_empty() {
             return None;
         }
+        let by_pv = self.free();
+        let free: Extents = by_pv.iter().copied().sum();
         let shown = |extents: Extents| extents.bytes_shown(self.vg.extent_size);
-        let why = format!("{} are needed, {} are free", shown(self.needed), shown(free));
+        let lacks_pvs = |(copies, each): &&(u32, Extents)| {
+            let serve = by_pv.iter().filter(|free| *free >= each).count();
+            u32::try_from(serve).is_ok_and(|serve| serve < *copies)
+        };
+        let why = if self.needed > free {
+            format!("{} are needed, {} are free", shown(self.needed), shown(free))
+        } else {
+            let (copies, each) = self.mirrored.iter().find(lacks_pvs)?;
+            format!("{} are needed on each of {copies} PVs, as of the old metadata", shown(*each))
+        };
         let object = format!("VG {}", self.vg.name);
         Some(Refusal::new(RefusalCode::NoRoom, object, why).with_help(
             "add a disk with `volume_group: {extend_with: [DEVICE]}`, or make room; a file is no \

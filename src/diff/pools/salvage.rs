@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::diff::pools::Subject;
-use crate::diff::pools::loss::{Expected, Loss, RebuiltDevice, losses, other_trees, uncovered};
+use crate::diff::pools::loss::{
+    Expected, Loss, RebuiltDevice, losses, other_trees, uncovered, unusable,
+};
 use crate::diff::{Refusal, RefusalCode};
-use crate::model::thin_pool::{Mend, Rebuilt, ThinDevice, Told};
+use crate::model::thin_pool::{Mend, Rebuilt, ThinDevice, ThinSuperblock, Told};
 use crate::plan::document;
 use crate::plan::hazard::{Hazard, HazardKind};
 use crate::units::Bytes;
@@ -24,6 +26,13 @@ impl Subject<'_> {
         wanted: &document::PoolMetadata,
         rebuilt: &Rebuilt,
     ) -> Result<Salvaged, Refusal> {
+        if let Some(why) = unusable(rebuilt) {
+            let why = format!("what a rebuild makes of it cannot be used: {why}");
+            return Err(self.refuse(RefusalCode::UnknownLoss, why).with_help(
+                "save the metadata LV as it is, and ask those who make thin-provisioning-tools; do not \
+                 activate the pool",
+            ));
+        }
         let old = match &rebuilt.old {
             Ok(old) => old,
             Err(why) => return self.unknown(rebuilt, why),
@@ -35,12 +44,17 @@ impl Subject<'_> {
         }
         let lost = losses(&salvaged.devices, &rebuilt.new.devices);
         self.refuse_gone(&lost)?;
-        // What was read as it stands has the right trees, and need not have counted blocks rightly.
-        if rebuilt.mend == Some(Mend::Repair) {
-            let all = lost.iter().fold(0, |sum: u64, loss| sum.saturating_add(loss.lost));
-            if let Some(why) = uncovered(&rebuilt.coverage, all) {
-                return self.unknown(rebuilt, &why);
-            }
+        let all = lost.iter().fold(0, |sum: u64, loss| sum.saturating_add(loss.lost));
+        // What was read as it stands has the right trees, and its space map may be what is damaged. Of
+        // a superblock any byte may have been the wrong one.
+        let needs_proof = matches!(rebuilt.mend, Some(Mend::Repair | Mend::SuperblockChecksum));
+        if let Some(why) = uncovered(&rebuilt.compared.coverage, all).filter(|_| needs_proof) {
+            return self.unknown(rebuilt, &why);
+        }
+        if old.superblock.held_root.is_some() {
+            let why = "the metadata snapshot that the pool holds is not kept: whoever compares with it \
+                       (thin_delta) begins anew";
+            salvaged.why.push(why.to_owned());
         }
         self.weigh(wanted, &lost, &mut salvaged);
         Ok(salvaged)
@@ -49,7 +63,7 @@ impl Subject<'_> {
     /// All that metadata tells.
     fn of(&self, told: &Told, rebuilt: &Rebuilt) -> Salvaged {
         Salvaged {
-            expected: Expected::of(&told.superblock, rebuilt.coverage.clone().ok()),
+            expected: Expected::of(&told.superblock, rebuilt.compared.coverage.clone().ok()),
             devices: self.devices(&told.devices),
             hazards: Vec::new(),
             why: Vec::new(),
@@ -112,6 +126,14 @@ impl Subject<'_> {
     /// is taken as it is, when the plan accepts that of every thin LV.
     fn unknown(&self, rebuilt: &Rebuilt, why: &str) -> Result<Salvaged, Refusal> {
         let new = &rebuilt.new;
+        let text = self.pool.by_text();
+        let ThinSuperblock { data, data_block, .. } = new.superblock;
+        if data_block != text.data_block || data.blocks > text.data_blocks {
+            let why = "what a repair finds is for data of another size, which the kernel refuses";
+            return Err(self
+                .refuse(RefusalCode::UnknownLoss, why)
+                .with_help("save the metadata LV as it is: its space map is damaged as well"));
+        }
         self.refuse_lvs_without_device(&new.devices)?;
         let made_in = self.pool.made_in();
         let other = new.devices.iter().find(|(id, found)| {

@@ -24,9 +24,9 @@ impl Subject<'_> {
         let nearly = if self.pool.needs_check() { NEARLY_FULL } else { 100 };
         let is_full = used.is_some_and(|used| used.percent() >= nearly);
         let percent = wanted.max_used_percent.or(is_full.then_some(USED_PERCENT));
-        let by_percent = percent
-            .zip(used)
-            .map(|(percent, used)| metadata_for(used.without_reserve().allocated, percent));
+        let allocated = self.pool.metadata_allocated();
+        let by_percent =
+            percent.zip(allocated).map(|(percent, allocated)| metadata_for(allocated, percent));
         let size = wanted.min_size.max(by_percent);
         let used = used.map(|used| used.bytes(METADATA_BLOCK));
         let aim = self.aim(size, used, self.pool.metadata, "metadata");

@@ -1,6 +1,6 @@
 //! Rebuilding the metadata of a thin pool in another LV.
 
-use crate::diff::{losses, other_trees};
+use crate::diff::{losses, other_coverage, other_trees, unusable};
 use crate::host::copy;
 use crate::host::linux::child::{self, Kept};
 use crate::host::linux::copy_over;
@@ -47,8 +47,8 @@ pub fn rebuild(
     let mut read = |number| read_block(host, &device, number);
     let first = Digest::of(&read(0).map_err(failed)?);
     let new = told_and_counted(&mut read).map_err(failed)?;
-    let coverage = copy.coverage(&new, &mut read);
-    hold_to(act, &Rebuilt { mend: act.mend, old: copy.told(), new, coverage }).map_err(failed)?;
+    let compared = copy.compare(&new, &mut read);
+    hold_to(act, &Rebuilt { mend: act.mend, old: copy.told(), new, compared }).map_err(failed)?;
     // Somebody who activated the pool meanwhile has changed it.
     let again = copy::digest_of(host, &act.content, &mut |_| {})?;
     if again != digest {
@@ -67,7 +67,10 @@ fn read_block(host: &dyn ReadHost, device: &DeviceName, number: u64) -> Result<B
 
 /// What the trial showed must be there.
 fn hold_to(act: &RebuildThin, rebuilt: &Rebuilt) -> Result<(), String> {
-    if let Some(why) = other_trees(act.expected, &act.devices, rebuilt) {
+    let against = unusable(rebuilt)
+        .or_else(|| other_trees(act.expected, &act.devices, rebuilt))
+        .or_else(|| other_coverage(act.expected, rebuilt));
+    if let Some(why) = against {
         return Err(format!("what was rebuilt is not what the plan foresaw: {why}"));
     }
     let Told { superblock, devices } = &rebuilt.new;

@@ -152,6 +152,11 @@ impl Pool {
         block
     }
 
+    /// The number of a block that the superblock has there.
+    fn root_at(&self, at: usize) -> u64 {
+        u64::from_le_bytes(self.first_block()[at..at + 8].try_into().unwrap())
+    }
+
     fn superblock(&self) -> ThinSuperblock {
         let ThinSuperblockBlock::Sound(found) = parse_thin_superblock(&self.first_block()) else {
             panic!("the superblock is not sound")
@@ -181,11 +186,9 @@ impl Pool {
             "superblock" => self.edit(0, &|block| block.fill(0)),
             "details" => self.edit(self.superblock().details_root, &|block| block[40] ^= 1),
             "mappings" => self.edit(self.superblock().mapping_root, &|block| block[40] ^= 1),
-            // The space map is all that is wrong when it counts one block too many.
-            "metadata space map" => {
-                let root = self.first_block()[64 + 16..64 + 24].try_into().unwrap();
-                self.edit(u64::from_le_bytes(root), &|block| block[100] ^= 1);
-            }
+            // What is in use is counted anew by a rebuild.
+            "data space map" => self.edit(self.root_at(64 + 16), &|block| block[100] ^= 1),
+            "metadata space map" => self.edit(self.root_at(192 + 16), &|block| block[100] ^= 1),
             // Bytes behind the root of a space map mean nothing, but count for the checksum.
             "superblock checksum" => self.edit(0, &|block| block[150] ^= 1),
             other => panic!("no such damage: {other}"),

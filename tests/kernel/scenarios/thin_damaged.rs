@@ -30,9 +30,10 @@ fn story() {
     lvmend(&format!("{} rollback {run}", pool.scratch)).exits(8).says("is active");
     lvmend(&format!("abandon {run} --because used")).exits(0);
 
-    // Rolled back before the pool was used again.
+    // Rolled back before the pool was used again. It is flagged as well, as it mostly is.
     lvm("lvchange -an vg");
-    pool.damage("metadata space map");
+    pool.damage("data space map");
+    pool.edit_superblock(&|block| block[4] |= 1);
     lvmend(&format!("{} apply --yes {rebuild}", pool.scratch)).exits(0);
     let before = sh("lvs --noheadings -a -o name,devices,size vg | sort").stdout;
     lvm("lvs vg/pool_meta1");
