@@ -3,7 +3,7 @@
 //! A dry run is a type, not a flag: whoever gets a [`ReadHost`] has no method that could change
 //! anything. Only `execute` holds a [`WriteHost`].
 
-mod copy;
+pub mod copy;
 pub mod error;
 pub mod fake;
 pub mod files;

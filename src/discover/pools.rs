@@ -5,21 +5,17 @@ use std::collections::BTreeMap;
 
 use crate::discover::JudgedPools;
 use crate::host::ReadHost;
+use crate::host::copy::thin::read_block;
 use crate::host::thin_tools::ThinTools;
 use crate::host::thin_trial::try_pool;
 use crate::ids::{Digest, LvUuid, VgUuid};
 use crate::model::inventory::Inventory;
-use crate::model::mapping::Place;
 use crate::model::pools::{Pool, pools};
-use crate::model::thin_pool::{
-    METADATA_BLOCK, PoolMetadata, PoolTrial, ThinSuperblock, ThinSuperblockBlock,
-};
-use crate::ondisk::thin_node::Block;
+use crate::model::thin_pool::{PoolMetadata, PoolTrial, ThinSuperblock, ThinSuperblockBlock};
 use crate::ondisk::thin_superblock::parse_thin_superblock;
 use crate::ondisk::thin_tree::{read_details, read_mapped_devices};
-use crate::operation::act::{Content, ContentFrom};
+use crate::operation::act::Content;
 use crate::operation::content::content_of;
-use crate::units::{Bytes, Sectors};
 
 /// Reads the metadata of every pool that is not active, by VG and pool. Where it cannot be reached
 /// nothing is known.
@@ -91,35 +87,4 @@ fn look_at(host: &dyn ReadHost, content: &Content) -> Result<PoolMetadata, Strin
         | ThinSuperblockBlock::Damaged(_) => (Err(unread()), Err(unread())),
     };
     Ok(PoolMetadata { digest, block, details, mapped })
-}
-
-/// A block of the metadata. It may lie on several pieces.
-fn read_block(host: &dyn ReadHost, content: &Content, number: u64) -> Result<Block, String> {
-    let behind = || "it lies behind the end".to_owned();
-    let start = number.checked_mul(METADATA_BLOCK.get()).map(Bytes::new).ok_or_else(behind)?;
-    let mut at = start.sectors_floor();
-    let end = at.checked_add(METADATA_BLOCK.sectors_floor()).ok_or_else(behind)?;
-    let ContentFrom::Pvs { map, devices } = &content.from else {
-        return Err("the metadata is active".to_owned());
-    };
-    let mut bytes = Vec::new();
-    while at < end {
-        let piece = map.piece_at(at, end.saturating_sub(at)).ok_or_else(behind)?;
-        let len = piece.len.bytes().filter(|len| !len.is_zero()).ok_or_else(behind)?;
-        match piece.place {
-            Place::Zero => bytes.resize(bytes.len().saturating_add(as_len(len)?), 0),
-            Place::Pv { pv, sector } => {
-                let away = || "a PV that it lies on is not there".to_owned();
-                let device = devices.get(&pv).ok_or_else(away)?;
-                let offset = sector.bytes().ok_or_else(behind)?;
-                bytes.extend(host.read(device, offset, len).map_err(|error| error.in_full())?);
-            }
-        }
-        at = at.checked_add(piece.len).filter(|_| piece.len > Sectors::ZERO).ok_or_else(behind)?;
-    }
-    Block::try_from(bytes).map_err(|_| behind())
-}
-
-fn as_len(len: Bytes) -> Result<usize, String> {
-    usize::try_from(len.get()).map_err(|_| "a piece is too large".to_owned())
 }

@@ -4,6 +4,8 @@
 //! name; `parts` has how.
 
 mod parts;
+mod pieces;
+pub mod thin;
 
 use std::fs::File;
 use std::io;
@@ -14,12 +16,12 @@ use sha2::{Digest as _, Sha256};
 use crate::host::{ActError, HostError, Performed, Progress, ReadHost};
 use crate::ids::{DeviceName, Digest};
 use crate::model::inventory::CopyManifest;
-use crate::model::mapping::Place;
 use crate::operation::act::{Content, ContentFrom, CopyFile};
 use crate::units::{Bytes, Sectors};
 
 use parts::Parts;
 pub use parts::clean_up;
+use pieces::{Cursor, Where};
 
 /// How much is read at once.
 const CHUNK: Bytes = Bytes::new(4 << 20);
@@ -42,7 +44,8 @@ fn read_through(
     let doing = |why: &str| HostError::because("read", format!("LV {}", content.name), why);
     let total = content.len.bytes().ok_or_else(|| doing("it is larger than any device"))?;
     let mut at = Sectors::ZERO;
-    while let Some((place, len)) = piece_at(content, at) {
+    let mut cursor = Cursor::default();
+    while let Some((place, len)) = cursor.piece_at(host, content, at).map_err(|e| doing(&e))? {
         let start = at.bytes().ok_or_else(|| doing("it is larger than any device"))?;
         let len = len.bytes().ok_or_else(|| doing("a piece is too large"))?;
         let (stretch, len) = match place {
@@ -57,34 +60,14 @@ fn read_through(
         at = at.checked_add(len.sectors_floor()).ok_or_else(|| doing("a piece is too large"))?;
         progress(Progress::Bytes { done: start.saturating_add(len), total });
     }
-    Ok(total)
-}
-
-/// Where a piece is read.
-enum Where<'a> {
-    On(&'a DeviceName, Sectors),
-    Zero,
-    Away,
-}
-
-/// The piece that begins at this sector, and how long it is; none behind the end.
-fn piece_at(content: &Content, at: Sectors) -> Option<(Where<'_>, Sectors)> {
-    match &content.from {
-        ContentFrom::Own(device) => {
-            let len = content.len.checked_sub(at)?.min(CHUNK.sectors_floor());
-            (!len.is_zero()).then_some((Where::On(device, at), len))
-        }
-        ContentFrom::Pvs { map, devices } => {
-            let piece = map.piece_at(at, CHUNK.sectors_floor())?;
-            let place = match piece.place {
-                Place::Zero => Where::Zero,
-                Place::Pv { pv, sector } => {
-                    devices.get(&pv).map_or(Where::Away, |device| Where::On(device, sector))
-                }
-            };
-            Some((place, piece.len))
+    if let ContentFrom::Thin(thin) = &content.from {
+        // Where its blocks lie changes when the pool is used.
+        let first = thin::read_block(host, &thin.metadata, 0).map_err(|why| doing(&why))?;
+        if Digest::of(&first) != thin.seen {
+            return Err(doing("its pool was used meanwhile"));
         }
     }
+    Ok(total)
 }
 
 fn read_stretch(

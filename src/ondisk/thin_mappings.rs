@@ -21,6 +21,11 @@ const TIME_BITS: u32 = 24;
 /// The latest snapshot clock that a mapping has room for.
 pub const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
 
+/// The data block of a mapping, and the snapshot clock when it was made.
+pub const fn unpack(value: u64) -> (u64, u64) {
+    (value >> TIME_BITS, value & TIME_MASK)
+}
+
 /// The mappings of a device, or of a part of its tree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mappings {

@@ -15,7 +15,7 @@ use crate::ondisk::bytes::{u32_at, u64_at};
 use crate::ondisk::thin_node::{Block, Node, room_for, write_node};
 
 /// No tree of 64-bit keys is deeper.
-pub(super) const DEPTH_MAX: usize = 16;
+pub const DEPTH_MAX: usize = 16;
 /// Device numbers have 24 bits.
 const DEVICE_MAX: u32 = (1 << 24) - 1;
 /// What the details tree has of a device, in bytes.
@@ -99,7 +99,7 @@ pub fn read_mapped_devices(root: u64, read: &mut ReadBlock<'_>) -> Result<BTreeS
 ///
 /// # Errors
 /// Which block is wrong and why, for people.
-pub(super) fn read_device_roots(
+pub fn read_device_roots(
     root: u64,
     read: &mut ReadBlock<'_>,
 ) -> Result<BTreeMap<u32, u64>, String> {

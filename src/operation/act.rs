@@ -99,8 +99,29 @@ pub enum ContentFrom {
         /// The device of each PV it lies on.
         devices: BTreeMap<PvUuid, DeviceName>,
     },
+    /// From the blocks of its pool, by the mappings in the pool's metadata.
+    Thin(Arc<ThinContent>),
     /// From the LV's own device: the kernel has it, and may hold what is not on the PVs yet.
     Own(DeviceName),
+}
+
+/// Where the content of a thin LV lies, as long as its pool is not active.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ThinContent {
+    /// The metadata of its pool.
+    pub metadata: Content,
+    /// The data of its pool.
+    pub data: Content,
+    /// How long a data block is.
+    pub block: Sectors,
+    /// Block of the mapping tree's root.
+    pub mapping_root: u64,
+    /// Its device number.
+    pub device: u32,
+    /// The digest of the metadata's first block: another one when somebody used the pool.
+    pub seen: Digest,
+    /// What shows where nothing is mapped, where that is not zeros.
+    pub origin: Option<Content>,
 }
 
 /// The file that a copy goes to, and what it is called until it is whole.

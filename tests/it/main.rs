@@ -58,6 +58,7 @@ mod sealed_plan;
 mod support;
 mod text;
 mod text_round_trip;
+mod thin_content;
 mod thin_pools;
 mod thin_trial;
 mod tidy;

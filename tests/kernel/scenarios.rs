@@ -24,6 +24,7 @@ mod power_off_applying;
 mod returned_pv;
 mod signals;
 mod state_directory;
+mod thin_copied;
 mod thin_damaged;
 mod thin_full;
 mod thin_killed;
@@ -41,7 +42,7 @@ mod witness;
 use crate::scenario::Scenario;
 
 /// In the order in which they are run.
-pub const ALL: [Scenario; 41] = [
+pub const ALL: [Scenario; 42] = [
     boots::SCENARIO,
     images::SCENARIO,
     disks_come_back::SCENARIO,
@@ -68,6 +69,7 @@ pub const ALL: [Scenario; 41] = [
     thin_salvaged::SCENARIO,
     thin_salvaged::OTHER_TOOLS,
     thin_mirrored::SCENARIO,
+    thin_copied::SCENARIO,
     thin_several::SCENARIO,
     competition::SCENARIO,
     killed::SCENARIO,
