@@ -4,6 +4,7 @@
 //! extents, the devices that were looked at, and the versions of metadata that still stand
 //! somewhere. Nothing here knows how any of it is stored, and nothing here does I/O.
 
+pub mod allocation;
 pub mod attr;
 pub mod choice;
 pub mod compare;

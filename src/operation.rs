@@ -22,12 +22,14 @@ mod disturbs;
 mod extend_pool;
 mod extend_vg;
 mod live_commit;
+mod make_pool_spare;
 mod mount_again;
 mod mounts;
 mod pools;
 mod rebuild_pool_metadata;
 mod refresh_lvs;
 mod restore_missing_pv;
+mod risk;
 mod save_evidence;
 mod set_transaction_id;
 mod splice_lv;
@@ -53,10 +55,12 @@ pub use create_pool_metadata::CreatePoolMetadata;
 pub use deactivate_lvs::DeactivateLvs;
 pub use extend_pool::ExtendPool;
 pub use extend_vg::ExtendVg;
+pub use make_pool_spare::MakePoolSpare;
 pub use mount_again::MountAgain;
 pub use rebuild_pool_metadata::RebuildPoolMetadata;
 pub use refresh_lvs::RefreshLvs;
 pub use restore_missing_pv::RestoreMissingPv;
+pub use risk::{Risk, Stage};
 pub use save_evidence::SaveEvidence;
 pub use set_transaction_id::SetTransactionId;
 pub use splice_lv::SpliceLv;
@@ -91,6 +95,8 @@ pub enum Operation {
     SwapPoolMetadata(SwapPoolMetadata),
     /// Makes LVM's text say the transaction id that a thin pool has.
     SetTransactionId(SetTransactionId),
+    /// Makes the spare for pool metadata, or makes it longer.
+    MakePoolSpare(MakePoolSpare),
     /// Clears the flag `needs_check` of a thin pool.
     ClearNeedsCheck(ClearNeedsCheck),
     /// Gives active LVs their tables anew.
@@ -124,6 +130,7 @@ impl Operation {
             Self::RebuildPoolMetadata(operation) => operation,
             Self::SwapPoolMetadata(operation) => operation,
             Self::SetTransactionId(operation) => operation,
+            Self::MakePoolSpare(operation) => operation,
             Self::ClearNeedsCheck(operation) => operation,
             Self::RefreshLvs(operation) => operation,
             Self::ActivateLvs(operation) => operation,
@@ -149,6 +156,7 @@ impl Operation {
             Self::RebuildPoolMetadata(_) => "rebuild_pool_metadata",
             Self::SwapPoolMetadata(_) => "swap_pool_metadata",
             Self::SetTransactionId(_) => "set_transaction_id",
+            Self::MakePoolSpare(_) => "make_pool_spare",
             Self::ClearNeedsCheck(_) => "clear_needs_check",
             Self::RefreshLvs(_) => "refresh_lvs",
             Self::ActivateLvs(_) => "activate_lvs",
@@ -176,6 +184,7 @@ impl Operation {
             | Self::RestoreMissingPv(_)
             | Self::ExtendVg(_)
             | Self::SetTransactionId(_)
+            | Self::MakePoolSpare(_)
             | Self::ClearNeedsCheck(_)
             | Self::RefreshLvs(_)
             | Self::ActivateLvs(_)
@@ -213,6 +222,7 @@ impl Operation {
             | Self::RebuildPoolMetadata(_)
             | Self::SwapPoolMetadata(_)
             | Self::SetTransactionId(_)
+            | Self::MakePoolSpare(_)
             | Self::ClearNeedsCheck(_)
             | Self::RefreshLvs(_) => None,
         };
@@ -229,52 +239,6 @@ impl Operation {
                 | Self::CheckSha256(_)
                 | Self::RebuildPoolMetadata(_)
         )
-    }
-}
-
-/// What an operation belongs to; stages follow each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stage {
-    /// Before anything is written.
-    Evidence,
-    /// The states a plan wants.
-    State,
-    /// What is done at every apply.
-    Task,
-    /// What must hold in the end.
-    Check,
-}
-
-/// How much an operation can cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Risk {
-    /// Writes to no disk of the VG.
-    ReadOnly,
-    /// Has an exact undo: on images from data captured before, on a running machine from what
-    /// stands there, so that what others did stays.
-    Reversible,
-    /// Has no undo, and loses nothing but what the plan itself asks to be written over.
-    OneWay,
-    /// Can lose something; its hazard must be accepted.
-    Irreversible,
-}
-
-impl Risk {
-    /// The name as reports print it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ReadOnly => "read-only",
-            Self::Reversible => "reversible",
-            Self::OneWay => "one-way",
-            Self::Irreversible => "irreversible",
-        }
-    }
-
-    /// Whether a rollback can pass it.
-    pub const fn has_undo(self) -> bool {
-        matches!(self, Self::ReadOnly | Self::Reversible)
     }
 }
 

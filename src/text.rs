@@ -13,6 +13,7 @@ pub mod edit;
 pub mod frame;
 pub mod from_table;
 mod lexer;
+pub mod new_lv;
 pub mod parser;
 pub mod read;
 pub mod search;

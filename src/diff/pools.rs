@@ -8,6 +8,7 @@ mod rebuild;
 mod room;
 mod salvage;
 mod size;
+mod spare;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::diff::live::refuse_allocation;
 use crate::diff::pools::room::Room;
+use crate::diff::pools::spare::missing_spare;
 use crate::diff::{Base, Change, Context, Diff, Refusal, RefusalCode};
 use crate::ids::{LvName, LvUuid};
 use crate::model::inventory::Realm;
@@ -29,6 +31,7 @@ use crate::units::{Bytes, Extents};
 
 pub use loss::{Expected, Loss, RebuiltDevice, losses, other_coverage, other_trees, unusable};
 pub use rebuild::{RebuiltPool, extents_of};
+pub use spare::NewSpare;
 
 /// A pool that is made larger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,17 +78,6 @@ pub fn wrong_pools(context: &Context<'_>, base: &Base, diff: &mut Diff) {
     if context.goals.thin_pools.is_empty() {
         return;
     }
-    let (Realm::Live, Some(live)) = (context.inventory.realm, context.inventory.live.as_deref())
-    else {
-        let why = "thin pools are only mended on a running machine";
-        let names: Vec<&str> =
-            context.goals.thin_pools.iter().map(|wanted| wanted.name.as_str()).collect();
-        let object = format!("pool {}", names.join(", "));
-        diff.refusals.push(Refusal::new(RefusalCode::NeedsKernel, object, why).with_help(
-            "`lvmend inspect --image …` tells what is wrong with them; leave out `thin_pools:` here",
-        ));
-        return;
-    };
     let mut room = Room { vg: &base.vg, needed: Extents::ZERO, mirrored: Vec::new() };
     for wanted in &context.goals.thin_pools {
         let Some(pool) =
@@ -94,13 +86,17 @@ pub fn wrong_pools(context: &Context<'_>, base: &Base, diff: &mut Diff) {
             continue;
         };
         let subject = Subject { context, pool, wanted };
-        match subject.compare(&mut room) {
+        match subject.compare(&mut room).and_then(|changes| subject.needs_kernel(changes)) {
             Ok(changes) => diff.changes.extend(changes),
             Err(refusal) => diff.refusals.push(refusal),
         }
     }
+    if let Some(spare) = missing_spare(context, base, &diff.changes) {
+        room.take(spare.size.saturating_sub(spare.from));
+        diff.changes.push(Change::MakeSpare(spare));
+    }
     diff.refusals.extend(room.refusal(context));
-    if !room.needed.is_zero() {
+    if let Some(live) = context.inventory.live.as_deref().filter(|_| !room.needed.is_zero()) {
         diff.refusals.extend(refuse_allocation(context.inventory, live, &base.vg));
     }
 }
@@ -118,6 +114,29 @@ impl Subject<'_> {
 
     fn refuse(&self, code: RefusalCode, why: impl Into<String>) -> Refusal {
         Refusal::new(code, format!("pool {}/{}", self.vg().name, self.pool.lv.name), why)
+    }
+
+    /// On images a text can be changed, and no pool.
+    fn needs_kernel(&self, changes: Vec<Change>) -> Result<Vec<Change>, Refusal> {
+        let is = |found: fn(&Change) -> bool| changes.iter().any(found);
+        let what = if is(|change| matches!(change, Change::RebuildPool(_))) {
+            Some("its metadata has to be rebuilt")
+        } else if is(|change| matches!(change, Change::ExtendPool(_))) {
+            Some("it is too small")
+        } else if is(|change| matches!(change, Change::ClearNeedsCheck(_))) {
+            Some("it is flagged needs_check")
+        } else {
+            None
+        };
+        match (self.context.inventory.realm, what) {
+            (Realm::Live, _) | (Realm::Images, None) => Ok(changes),
+            (Realm::Images, Some(what)) => {
+                let why = format!("{what}, which is only mended on a running machine");
+                Err(self.refuse(RefusalCode::NeedsKernel, why).with_help(
+                    "its volumes can be copied out here: `tasks: [copy: {from: LV, to: {file: …}}]`",
+                ))
+            }
+        }
     }
 
     fn compare(&self, room: &mut Room<'_>) -> Result<Vec<Change>, Refusal> {

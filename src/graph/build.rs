@@ -13,7 +13,7 @@ use crate::model::segment::SegmentKind;
 use crate::model::vg::Vg;
 use crate::operation::{
     ActivateLvs, CheckSha256, ClearNeedsCheck, CommitMetadata, CopyLv, CopyTo, CreatePoolMetadata,
-    DeactivateLvs, ExtendPool, ExtendVg, Operation, RebuildPoolMetadata, RefreshLvs,
+    DeactivateLvs, ExtendPool, ExtendVg, MakePoolSpare, Operation, RebuildPoolMetadata, RefreshLvs,
     RestoreMissingPv, SaveEvidence, SetTransactionId, SpliceLv, SwapPoolMetadata, Unmount,
     WritePvLabel,
 };
@@ -67,6 +67,10 @@ impl Builder<'_> {
                 Change::SetTransactionId(pool) => {
                     let (name, pool) = (name.clone(), pool.clone());
                     Operation::SetTransactionId(SetTransactionId { vg, name, pool })
+                }
+                Change::MakeSpare(spare) => {
+                    let (name, spare) = (name.clone(), spare.clone());
+                    Operation::MakePoolSpare(MakePoolSpare { vg, name, spare })
                 }
                 Change::ClearNeedsCheck(pool) => {
                     let (name, pool) = (name.clone(), pool.clone());
@@ -207,6 +211,7 @@ impl Builder<'_> {
                 | Change::Activate(_)
                 | Change::Refresh(_)
                 | Change::SetTransactionId(_)
+                | Change::MakeSpare(_)
                 | Change::ExtendPool(_) => continue,
             };
             let lv = vg.lv_by_uuid(uuid);
@@ -233,7 +238,8 @@ impl Builder<'_> {
             | Change::ExtendPool(_)
             | Change::ClearNeedsCheck(_)
             | Change::RebuildPool(_)
-            | Change::SetTransactionId(_) => None,
+            | Change::SetTransactionId(_)
+            | Change::MakeSpare(_) => None,
         });
         recovered.or_else(|| {
             let vg = self.current()?;

@@ -42,6 +42,11 @@ impl Digest {
         text
     }
 
+    /// Its bytes.
+    pub const fn raw(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Whether the written-out digest starts with this, as people abbreviate it.
     pub fn starts_with(&self, prefix: &str) -> bool {
         self.to_string().starts_with(&prefix.to_ascii_lowercase())

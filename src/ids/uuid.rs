@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::ids::Digest;
+
 /// Characters in a UUID without its hyphens.
 const LEN: usize = 32;
 /// After how many characters LVM shows a hyphen.
@@ -57,6 +59,16 @@ impl LvmUuid {
             return Err(ParseUuidError::Length(count));
         }
         Self::from_raw(&raw)
+    }
+
+    /// One made of a digest: the same for the same, and nobody else's.
+    pub fn of_digest(digest: &Digest) -> Self {
+        const LETTERS: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        Self(
+            digest.raw().map(|byte| {
+                LETTERS.get(usize::from(byte) % LETTERS.len()).copied().unwrap_or(b'0')
+            }),
+        )
     }
 
     /// The 32 bytes as a PV header holds them.

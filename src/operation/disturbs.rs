@@ -38,6 +38,8 @@ impl Operation {
             | Self::RebuildPoolMetadata(_)
             | Self::SwapPoolMetadata(_)
             | Self::SetTransactionId(_)
+            // Nobody uses the spare.
+            | Self::MakePoolSpare(_)
             | Self::ClearNeedsCheck(_)
             // Devices that become PVs are blank: no file system is on them.
             | Self::ExtendVg(_)

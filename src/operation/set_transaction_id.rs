@@ -93,7 +93,7 @@ impl Contract for SetTransactionId {
 
     fn undo(&self, realm: Realm) -> &'static str {
         match realm {
-            Realm::Images => "never done: pools are only mended on a running machine",
+            Realm::Images => commit::UNDO_ON_IMAGES,
             Realm::Live => {
                 "the number is put back, under a higher seqno, unless the pool is active"
             }

@@ -207,6 +207,17 @@ pub struct PoolMetadata {
     /// How many mapped blocks a rebuild may lose, in all; none unless it says so.
     #[serde(default)]
     pub max_lost_mappings: u64,
+    /// `present`: the VG has a spare for pool metadata, as large as the largest of its pools.
+    #[serde(default)]
+    pub spare: Option<SpareState>,
+}
+
+/// The spare for pool metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SpareState {
+    /// It is there, and large enough.
+    Present,
 }
 
 /// How the metadata of a thin pool is mended.

@@ -84,7 +84,7 @@ pub fn graft(
 }
 
 /// Whether an LV may be written is said in one of two ways, by what else the text says of the VG.
-fn write_as_in(lv: &mut Section<'_>, into: &Vg) {
+pub(super) fn write_as_in(lv: &mut Section<'_>, into: &Vg) {
     let (open, hidden) = (("status", "WRITE"), ("flags", "WRITE_LOCKED"));
     let ((from, old), (to, new)) = if into.hides_write() { (open, hidden) } else { (hidden, open) };
     if remove_word(lv, from, old.as_bytes()) {
@@ -95,7 +95,7 @@ fn write_as_in(lv: &mut Section<'_>, into: &Vg) {
 const LVS: &[u8] = b"logical_volumes";
 
 /// Makes the section of all LVs behind the PVs, when the VG has none yet.
-fn make_lvs_section(vg: &mut Section<'_>) {
+pub(super) fn make_lvs_section(vg: &mut Section<'_>) {
     if vg.section("logical_volumes").is_some() {
         return;
     }

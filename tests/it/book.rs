@@ -9,10 +9,12 @@ use lvmend::model::inventory::Realm;
 use lvmend::operation::{ExtendVg, MountAgain, Operation};
 
 use crate::live_pools;
+use crate::pool_spare;
 use crate::support::fixture::Fixture;
 use crate::support::machine::{dm, edit, machine, mapped_lv, mount, planned, vg};
 use crate::support::program::Desk;
 use crate::support::world::{World, plan};
+use crate::thin_pools;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -145,7 +147,9 @@ fn operations_of(scenario: &str, damage: impl Fn(&Desk), document: &str) -> Vec<
     let desk = Desk::with(scenario);
     damage(&desk);
     desk.put("plan.yaml", document);
-    let ended = desk.run(&["plan", "plan.yaml", "--format", "json"]).with_code(2);
+    let scratch = ["--scratch-dir", env!("CARGO_TARGET_TMPDIR")];
+    let asked = ["plan", "plan.yaml", "--format", "json"];
+    let ended = desk.run(&[&asked[..], &scratch].concat()).with_code(2);
     let plan: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
     let operations = plan["operations"].as_array().unwrap();
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
@@ -174,7 +178,17 @@ fn the_table_of_operations_is_what_plans_say() {
          checks: [sha256: {{logical_volume: precious, digest: \"{}\"}}]\n",
         "0".repeat(64)
     );
+    let no_spare = |desk: &Desk| desk.lvm(&[0, 1], &["lvremove -y vg/lvol0_pmspare"]);
+    let ahead = |desk: &Desk| {
+        let (disk, start, _) = thin_pools::place(&World::of("thin").look());
+        let mut image = fs::read(desk.image(disk)).unwrap();
+        thin_pools::superblock(&mut image[start..], |block| block[48] += 2);
+        fs::write(desk.image(disk), &image).unwrap();
+    };
+    let of_pool = live_pools::asks("metadata: {state: sound, spare: present}");
     let mut rows = Vec::new();
+    rows.extend(operations_of("thin", no_spare, &of_pool));
+    rows.extend(operations_of("thin", ahead, &of_pool));
     rows.extend(operations_of("plain", lost_label, sound));
     rows.extend(operations_of("plain", damaged_area, sound));
     rows.extend(operations_of("missing-pv", nothing, returned));
@@ -282,6 +296,11 @@ fn live_operations() -> Vec<Operation> {
         planned(&live_pools::damaged(), &used),
         planned(&live_pools::flagged(), &larger),
         planned(&live_pools::numbered(), &larger),
+        planned(
+            &live_pools::flagged(),
+            &larger.replace("state: sound,", "state: sound, spare: present,"),
+        ),
+        planned(&pool_spare::none(), &larger.replace("min_size: 4MiB", "spare: present")),
     ];
     let planned = plans.into_iter().flat_map(|planned| planned.graph.operations);
     planned.chain([Operation::ExtendVg(extend), Operation::MountAgain(again)]).collect()

@@ -47,6 +47,7 @@ mod metadata_areas;
 mod never_worse;
 mod overwritten;
 mod plan_document;
+mod pool_spare;
 mod power_cut;
 mod properties;
 mod read_only;

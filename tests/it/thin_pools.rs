@@ -37,7 +37,7 @@ fn changed(change: impl Fn(&mut [u8])) -> Inventory {
 }
 
 /// Changes the superblock and signs it again.
-fn superblock(metadata: &mut [u8], change: impl Fn(&mut [u8; BLOCK_SIZE])) {
+pub fn superblock(metadata: &mut [u8], change: impl Fn(&mut [u8; BLOCK_SIZE])) {
     let block: &mut [u8; BLOCK_SIZE] = (&mut metadata[..BLOCK_SIZE]).try_into().unwrap();
     change(block);
     let sum = superblock_checksum(block);

@@ -32,6 +32,7 @@ mod thin_mirrored;
 mod thin_needs_check;
 mod thin_salvaged;
 mod thin_several;
+mod thin_spare;
 mod thin_transaction_id;
 mod udev;
 mod unmount_and_mount;
@@ -42,7 +43,7 @@ mod witness;
 use crate::scenario::Scenario;
 
 /// In the order in which they are run.
-pub const ALL: [Scenario; 42] = [
+pub const ALL: [Scenario; 43] = [
     boots::SCENARIO,
     images::SCENARIO,
     disks_come_back::SCENARIO,
@@ -70,6 +71,7 @@ pub const ALL: [Scenario; 42] = [
     thin_salvaged::OTHER_TOOLS,
     thin_mirrored::SCENARIO,
     thin_copied::SCENARIO,
+    thin_spare::SCENARIO,
     thin_several::SCENARIO,
     competition::SCENARIO,
     killed::SCENARIO,

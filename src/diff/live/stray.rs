@@ -137,7 +137,8 @@ pub(super) fn check(subject: &Subject<'_>, diff: &mut Diff) {
             | Change::ExtendPool(_)
             | Change::ClearNeedsCheck(_)
             | Change::RebuildPool(_)
-            | Change::SetTransactionId(_) => None,
+            | Change::SetTransactionId(_)
+            | Change::MakeSpare(_) => None,
         })
         .collect();
     let map = ExtentMap::of(vg);
