@@ -78,7 +78,8 @@ pub fn wrong_pools(context: &Context<'_>, base: &Base, diff: &mut Diff) {
     if context.goals.thin_pools.is_empty() {
         return;
     }
-    let mut room = Room { vg: &base.vg, needed: Extents::ZERO, mirrored: Vec::new() };
+    let mut room =
+        Room { vg: &base.vg, needed: Extents::ZERO, mirrored: Vec::new(), spare_is_taken: false };
     for wanted in &context.goals.thin_pools {
         let Some(pool) =
             base.vg.lv(&wanted.name).and_then(|lv| pool(context.inventory, &base.vg, lv))

@@ -152,7 +152,7 @@ pub fn with_live(now: &Inventory, live: Live) -> Inventory {
 }
 
 /// The LV's own device comes; what LVM puts below it is left open.
-fn predict_active(live: &mut Live, vg: &Vg, lv: &Lv, read_only: bool) {
+pub(super) fn predict_active(live: &mut Live, vg: &Vg, lv: &Lv, read_only: bool) {
     let is_pool = lv.segments.iter().any(|s| matches!(s.kind, SegmentKind::ThinPool { .. }));
     let suffix = if is_pool { "pool" } else { "" };
     let layer = LvmLayer { vg: vg.uuid, lv: lv.uuid, suffix: suffix.to_owned() };

@@ -1,24 +1,29 @@
 //! Makes an LV for the new metadata of a thin pool.
 //!
 //! Effect: a new, active LV, on extents that LVM chooses; nothing of it is wiped, as all of it is
-//! written. Half way: it is there or not. Undo: it is removed again, as long as nobody uses it and
-//! the pool does not have it. Equivalent: `lvcreate`.
+//! written. Where the VG has no room its spare for pool metadata becomes that LV. Half way: it is
+//! there or not. Undo: it is removed again, or the spare again, as long as nobody uses it and the pool
+//! does not have it. Equivalent: `lvcreate`; for the spare a text edited by hand, and `vgcfgrestore`.
 
 use serde::{Deserialize, Serialize};
 
 use crate::diff::{RebuiltPool, extents_of, refuse_in_use};
-use crate::ids::{VgName, VgUuid};
+use crate::ids::{LvName, VgName, VgUuid};
 use crate::model::compare::Difference;
 use crate::model::inventory::{Inventory, Realm};
-use crate::model::vg::Lv;
+use crate::model::parts::is_pool_metadata_spare;
+use crate::model::vg::{Lv, Vg};
 use crate::operation::act::Act;
-use crate::operation::activation::current;
+use crate::operation::activation::{current, predict_active, with_live};
 use crate::operation::command::{devices_of_vg, devices_option, live_of, lvm, lvm_of};
+use crate::operation::commit_metadata::current_text;
 use crate::operation::pools::{is_part_of, pool_of};
 use crate::operation::{
-    Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, live_commit,
+    Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, commit, live_commit,
 };
 use crate::plan::hazard::Hazard;
+use crate::text::edit::rename_lv;
+use crate::text::tree::Section;
 
 /// Makes an LV for the new metadata of a thin pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +42,92 @@ const TAG: &str = "lvmend.pool_metadata";
 impl CreatePoolMetadata {
     fn found<'a>(&self, now: &'a Inventory) -> Option<&'a Lv> {
         current(now, self.vg).ok()?.lv(&self.pool.beside)
+    }
+
+    /// What differs when the spare becomes the LV, or the LV the spare.
+    fn is_of_spare(&self, difference: &Difference) -> bool {
+        let is_it = |lv: &LvName| *lv == self.pool.beside || Some(lv) == self.pool.spare.as_ref();
+        match difference {
+            Difference::LvRenamed { from, to, .. } => is_it(from) && is_it(to),
+            Difference::LvSetting { lv, .. }
+            | Difference::LvAdded { lv, .. }
+            | Difference::LvRemoved { lv, .. } => is_it(lv),
+            Difference::VgRenamed { .. }
+            | Difference::VgSetting { .. }
+            | Difference::PvAdded { .. }
+            | Difference::PvRemoved { .. }
+            | Difference::PvMissing { .. }
+            | Difference::PvReturned { .. }
+            | Difference::PvResized { .. }
+            | Difference::PvSetting { .. }
+            | Difference::LvGrown { .. }
+            | Difference::LvShrunk { .. }
+            | Difference::LvConverted { .. }
+            | Difference::LvMoved { .. } => false,
+        }
+    }
+
+    fn rename(
+        &self,
+        now: &Inventory,
+        signature: &Signature,
+        names: (&LvName, &LvName),
+        is_shown: bool,
+    ) -> Result<Lowered, Unfit> {
+        let change = commit::Change {
+            vg: self.vg,
+            base: current_text(now, self.vg)?,
+            repair: &[],
+            description: format!("Written by lvmend: create_pool_metadata {}", self.pool.beside),
+        };
+        let edit = |text: &mut Section<'_>, _: &Vg| rename_lv(text, names, is_shown, TAG);
+        let built = commit::build(now, &change, signature, edit, |d| self.is_of_spare(d))?;
+        live_commit::restore(now, built, signature)
+    }
+
+    fn change(&self, now: &Inventory, option: &str) -> Result<Act, Unfit> {
+        let setup = lvm_of(now)?;
+        let mut args = ["lvchange", option].map(str::to_owned).to_vec();
+        args.extend(devices_option(setup, &devices_of_vg(now, self.vg)));
+        args.push(format!("{}/{}", self.name, self.pool.beside));
+        Ok(Act::Run(lvm(setup, args)))
+    }
+
+    /// The spare becomes an LV that LVM can be told to use.
+    fn show_spare(
+        &self,
+        now: &Inventory,
+        spare: &LvName,
+        signature: &Signature,
+    ) -> Result<Lowered, Unfit> {
+        let vg = current(now, self.vg)?;
+        let is_it = |lv: &&Lv| is_pool_metadata_spare(lv) && lv.len() == self.pool.size;
+        let lv = vg.lv(spare).filter(is_it);
+        let lv = lv.ok_or_else(|| Unfit::new(format!("{spare} is not the spare any more")))?;
+        if live_of(now)?.is_active(self.vg, lv.uuid) {
+            return Err(Unfit::new(format!("LV {spare} is active: somebody uses it")));
+        }
+        let mut lowered = self.rename(now, signature, (spare, &self.pool.beside), true)?;
+        lowered.acts.push(self.change(now, "-ay")?);
+        let after = current(&lowered.predicted, self.vg)?;
+        if let Some(lv) = after.lv(&self.pool.beside) {
+            let mut live = live_of(&lowered.predicted)?.clone();
+            predict_active(&mut live, after, lv, false);
+            lowered.predicted = with_live(&lowered.predicted, live);
+        }
+        Ok(lowered)
+    }
+
+    fn hide_spare(
+        &self,
+        now: &Inventory,
+        spare: &LvName,
+        signature: &Signature,
+    ) -> Result<Lowered, Unfit> {
+        let down = self.change(now, "-an")?;
+        let mut lowered = self.rename(now, signature, (&self.pool.beside, spare), false)?;
+        lowered.acts.insert(0, down);
+        Ok(lowered)
     }
 
     fn is_made_here(&self, lv: &Lv) -> bool {
@@ -78,11 +169,14 @@ impl Contract for CreatePoolMetadata {
         Vec::new()
     }
 
-    fn lower(&self, now: &Inventory, _: &Signature) -> Result<Lowered, Unfit> {
+    fn lower(&self, now: &Inventory, signature: &Signature) -> Result<Lowered, Unfit> {
         let pool = pool_of(now, self.vg, self.pool.uuid, &self.pool.name)?;
         if self.found(now).is_some() {
             let why = format!("somebody made an LV {} meanwhile", self.pool.beside);
             return Err(Unfit::new(why));
+        }
+        if let Some(spare) = &self.pool.spare {
+            return self.show_spare(now, spare, signature);
         }
         let setup = lvm_of(now)?;
         let extents = self.pool.size.get().to_string();
@@ -110,10 +204,11 @@ impl Contract for CreatePoolMetadata {
     }
 
     fn allows(&self, difference: &Difference) -> bool {
-        matches!(difference, Difference::LvAdded { lv, .. } if is_part_of(lv, self.pool.beside.as_str()))
+        let is_new = matches!(difference, Difference::LvAdded { lv, .. } if is_part_of(lv, self.pool.beside.as_str()));
+        is_new || self.pool.spare.is_some() && self.is_of_spare(difference)
     }
 
-    fn lower_undo(&self, now: &Inventory, _: &Signature) -> Result<Lowered, Unfit> {
+    fn lower_undo(&self, now: &Inventory, signature: &Signature) -> Result<Lowered, Unfit> {
         let Some(lv) = self.found(now) else {
             return Ok(Lowered { acts: Vec::new(), predicted: now.clone() });
         };
@@ -127,6 +222,9 @@ impl Contract for CreatePoolMetadata {
         }
         if let Some(refusal) = refuse_in_use(live_of(now)?, vg, lv, &[]) {
             return Err(Unfit::in_use(format!("{}: {}", refusal.object, refusal.why)));
+        }
+        if let Some(spare) = &self.pool.spare {
+            return self.hide_spare(now, spare, signature);
         }
         let setup = lvm_of(now)?;
         let mut args = ["lvremove", "--yes"].map(str::to_owned).to_vec();

@@ -71,6 +71,36 @@ pub fn set_transaction_id(vg: &mut Section<'_>, pool: &LvName, id: u64) -> Resul
     Ok(())
 }
 
+/// Gives an LV that nothing refers to another name, shows it or hides it, and tags it or takes the tag
+/// off.
+///
+/// # Errors
+/// [`EditError`], when it is not there, or the name is taken.
+pub fn rename_lv(
+    vg: &mut Section<'_>,
+    (from, to): (&LvName, &LvName),
+    is_shown: bool,
+    tag: &str,
+) -> Result<(), EditError> {
+    let lvs = vg.section_mut(b"logical_volumes").ok_or(EditError::NoSection("logical_volumes"))?;
+    if lvs.section(to.as_str()).is_some() {
+        return Err(EditError::DoesNotFit(format!("the name `{to}` is taken")));
+    }
+    let entry = lvs.entries.iter_mut().find(|entry| *entry.key == *from.as_str().as_bytes());
+    let no_lv = || EditError::DoesNotFit(format!("LV {from} is not in the metadata"));
+    let entry = entry.ok_or_else(no_lv)?;
+    let Body::Section(section) = &mut entry.body else { return Err(no_lv()) };
+    entry.key = Cow::Owned(to.as_str().as_bytes().to_vec());
+    if is_shown {
+        add_word(section, "status", "VISIBLE");
+        add_word(section, "tags", tag);
+    } else {
+        remove_word(section, "status", b"VISIBLE");
+        remove_word(section, "tags", tag.as_bytes());
+    }
+    Ok(())
+}
+
 /// Takes an LV out.
 ///
 /// # Errors

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use lvmend::ids::PvUuid;
 use lvmend::model::allocation::allocate;
+use lvmend::model::flags::PvStatus;
 use lvmend::model::inventory::Inventory;
 use lvmend::model::parts::is_pool_metadata_spare;
 use lvmend::model::vg::Vg;
@@ -63,6 +64,29 @@ fn what_is_planned() {
     let larger = asks("metadata: {state: sound, min_size: 4MiB, spare: present}");
     all += &format!("# for larger metadata\n{}\n", story(&sound(), &larger));
     snapshot("pool-spare", &all);
+}
+
+/// Nothing is free: LVM takes extents from no PV.
+fn full(mut inventory: Inventory) -> Inventory {
+    edit_vg(&mut inventory, |vg| {
+        for pv in &mut vg.pvs {
+            pv.status.remove(PvStatus::Allocatable);
+        }
+    });
+    inventory
+}
+
+#[test]
+fn the_spare_becomes_new_metadata_where_there_is_no_room() {
+    let mut all = String::new();
+    let damaged = full(crate::live_pools::damaged());
+    all += &story(&damaged, &asks("metadata: {state: sound}"));
+    for of_pool in
+        ["metadata: {state: sound, min_size: 4MiB}", "metadata: {state: sound, spare: present}"]
+    {
+        all += &format!("# {of_pool}\n{}\n", told(&planned(&damaged, &asks(of_pool))));
+    }
+    snapshot("pool-no-room", &all);
 }
 
 fn spare(vg: &Vg) -> Option<u64> {

@@ -30,6 +30,7 @@ mod thin_full;
 mod thin_killed;
 mod thin_mirrored;
 mod thin_needs_check;
+mod thin_no_room;
 mod thin_salvaged;
 mod thin_several;
 mod thin_spare;
@@ -43,7 +44,7 @@ mod witness;
 use crate::scenario::Scenario;
 
 /// In the order in which they are run.
-pub const ALL: [Scenario; 43] = [
+pub const ALL: [Scenario; 44] = [
     boots::SCENARIO,
     images::SCENARIO,
     disks_come_back::SCENARIO,
@@ -72,6 +73,7 @@ pub const ALL: [Scenario; 43] = [
     thin_mirrored::SCENARIO,
     thin_copied::SCENARIO,
     thin_spare::SCENARIO,
+    thin_no_room::SCENARIO,
     thin_several::SCENARIO,
     competition::SCENARIO,
     killed::SCENARIO,

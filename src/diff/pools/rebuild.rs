@@ -37,6 +37,8 @@ pub struct RebuiltPool {
     pub expected: Expected,
     /// How long the new metadata is.
     pub size: Extents,
+    /// The VG's spare for pool metadata, where that becomes it for lack of other room.
+    pub spare: Option<LvName>,
     /// How many further copies of it there are, each on a PV of its own, as of the old.
     pub mirrors: u32,
     /// What has to be set right of the old metadata on the way.
@@ -76,20 +78,30 @@ impl Subject<'_> {
         self.refuse_unlike(rebuilt)?;
         let mut salvaged = self.salvaged(wanted, rebuilt)?;
         why.append(&mut salvaged.why);
-        let size = self.rebuilt_size(wanted, rebuilt)?;
+        let wanted_size = self.rebuilt_size(wanted, rebuilt)?;
+        let mirrors = self.mirrors().unwrap_or(0);
+        let spare = match mirrors {
+            0 => room.spare_for(wanted_size),
+            _ => None,
+        };
+        let size = spare.map_or(wanted_size.max(self.pool.metadata.len()), Lv::len);
+        match (spare, mirrors) {
+            (Some(spare), _) => why.push(format!(
+                "the VG has no room for it: the spare {} becomes it (another one is made by `spare: \
+                 present`, when there is room)",
+                spare.name
+            )),
+            (None, 0) => room.take(size),
+            // Each copy has one more extent for what RAID notes.
+            (None, more) => {
+                room.take_mirrored(more.saturating_add(1), size.saturating_add(Extents::new(1)));
+            }
+        }
         why.push(format!(
             "rebuilt on a copy it needs {} of metadata; the new volume is {} large",
             rebuilt.new.superblock.metadata.bytes(METADATA_BLOCK),
             size.bytes_shown(self.vg().extent_size)
         ));
-        let mirrors = self.mirrors().unwrap_or(0);
-        match mirrors {
-            0 => room.take(size),
-            // Each copy has one more extent for what RAID notes.
-            more => {
-                room.take_mirrored(more.saturating_add(1), size.saturating_add(Extents::new(1)));
-            }
-        }
         Ok(Change::RebuildPool(RebuiltPool {
             uuid: self.pool.lv.uuid,
             name: self.pool.lv.name.clone(),
@@ -98,6 +110,7 @@ impl Subject<'_> {
             seen,
             expected: salvaged.expected,
             size,
+            spare: spare.map(|spare| spare.name.clone()),
             mirrors,
             mend: rebuilt.mend,
             hazards: salvaged.hazards,
@@ -114,7 +127,7 @@ impl Subject<'_> {
         let percent = wanted.max_used_percent.unwrap_or(USED_PERCENT);
         let by_percent = metadata_for(rebuilt.new.superblock.metadata.allocated, percent);
         let size = wanted.min_size.unwrap_or(Bytes::ZERO).max(by_percent);
-        let extents = self.extents(size).max(self.pool.metadata.len());
+        let extents = self.extents(size);
         self.refuse_beyond_max(extents)?;
         Ok(extents)
     }

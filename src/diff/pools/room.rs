@@ -3,7 +3,8 @@
 use crate::diff::{Context, Refusal, RefusalCode};
 use crate::model::extent_map::ExtentMap;
 use crate::model::flags::PvStatus;
-use crate::model::vg::{Pv, Vg};
+use crate::model::parts::is_pool_metadata_spare;
+use crate::model::vg::{Lv, Pv, Vg};
 use crate::units::Extents;
 
 /// Extents that LVM has to find.
@@ -12,9 +13,23 @@ pub(super) struct Room<'a> {
     pub needed: Extents,
     /// Copies that have to lie on PVs of their own: how many, and how many extents each takes.
     pub mirrored: Vec<(u32, Extents)>,
+    /// Whether the spare for pool metadata is taken by now.
+    pub spare_is_taken: bool,
 }
 
-impl Room<'_> {
+impl<'a> Room<'a> {
+    /// The spare, where it is long enough and there is no other room left.
+    pub fn spare_for(&mut self, needed: Extents) -> Option<&'a Lv> {
+        let free: Extents = self.free().into_iter().sum();
+        if self.needed.saturating_add(needed) <= free || self.spare_is_taken {
+            return None;
+        }
+        let serves = |lv: &&Lv| is_pool_metadata_spare(lv) && lv.len() >= needed;
+        let spare = self.vg.lvs.iter().find(serves)?;
+        self.spare_is_taken = true;
+        Some(spare)
+    }
+
     pub fn take(&mut self, extents: Extents) {
         self.needed = self.needed.saturating_add(extents);
     }

@@ -37,7 +37,11 @@ pub(super) fn missing_spare(
     context.goals.thin_pools.iter().find(|pool| wants(pool))?;
     let vg = base.vg.as_ref();
     let size = largest_metadata(vg, changes);
-    let spare = vg.lvs.iter().find(|lv| is_pool_metadata_spare(lv));
+    let is_taken = changes
+        .iter()
+        .any(|change| matches!(change, Change::RebuildPool(RebuiltPool { spare: Some(_), .. })));
+    // Another one has to be made then, under another name.
+    let spare = vg.lvs.iter().find(|lv| is_pool_metadata_spare(lv) && !is_taken);
     let from = spare.map_or(Extents::ZERO, Lv::len);
     if size <= from {
         return None;
