@@ -17,7 +17,7 @@ use crate::operation::act::Act;
 use crate::operation::activation::{current, predict_active, with_live};
 use crate::operation::command::{devices_of_vg, devices_option, live_of, lvm, lvm_of};
 use crate::operation::commit_metadata::current_text;
-use crate::operation::pools::{is_part_of, pool_of};
+use crate::operation::pools::{change_active, is_part_of, pool_of};
 use crate::operation::{
     Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, commit, live_commit,
 };
@@ -85,14 +85,6 @@ impl CreatePoolMetadata {
         live_commit::restore(now, built, signature)
     }
 
-    fn change(&self, now: &Inventory, option: &str) -> Result<Act, Unfit> {
-        let setup = lvm_of(now)?;
-        let mut args = ["lvchange", option].map(str::to_owned).to_vec();
-        args.extend(devices_option(setup, &devices_of_vg(now, self.vg)));
-        args.push(format!("{}/{}", self.name, self.pool.beside));
-        Ok(Act::Run(lvm(setup, args)))
-    }
-
     /// The spare becomes an LV that LVM can be told to use.
     fn show_spare(
         &self,
@@ -108,7 +100,7 @@ impl CreatePoolMetadata {
             return Err(Unfit::new(format!("LV {spare} is active: somebody uses it")));
         }
         let mut lowered = self.rename(now, signature, (spare, &self.pool.beside), true)?;
-        lowered.acts.push(self.change(now, "-ay")?);
+        lowered.acts.push(change_active(now, self.vg, &self.pool.beside, "-ay")?);
         let after = current(&lowered.predicted, self.vg)?;
         if let Some(lv) = after.lv(&self.pool.beside) {
             let mut live = live_of(&lowered.predicted)?.clone();
@@ -124,7 +116,7 @@ impl CreatePoolMetadata {
         spare: &LvName,
         signature: &Signature,
     ) -> Result<Lowered, Unfit> {
-        let down = self.change(now, "-an")?;
+        let down = change_active(now, self.vg, &self.pool.beside, "-an")?;
         let mut lowered = self.rename(now, signature, (&self.pool.beside, spare), false)?;
         lowered.acts.insert(0, down);
         Ok(lowered)

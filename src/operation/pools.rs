@@ -4,7 +4,9 @@ use crate::ids::{Digest, LvName, LvUuid, VgUuid};
 use crate::model::inventory::Inventory;
 use crate::model::pools::{Pool, pool};
 use crate::operation::Unfit;
+use crate::operation::act::Act;
 use crate::operation::activation::current;
+use crate::operation::command::{devices_of_vg, devices_option, lvm, lvm_of};
 
 /// The pool as it is now, under the name it had.
 pub fn pool_of<'a>(
@@ -45,4 +47,13 @@ pub fn is_part_of(lv: &LvName, name: &str) -> bool {
     rest.is_some_and(|rest| {
         rest.is_empty() || rest.starts_with("_rimage_") || rest.starts_with("_rmeta_")
     })
+}
+
+/// `lvchange -ay` or `-an` of one LV.
+pub fn change_active(now: &Inventory, vg: VgUuid, lv: &LvName, option: &str) -> Result<Act, Unfit> {
+    let setup = lvm_of(now)?;
+    let mut args = ["lvchange", option].map(str::to_owned).to_vec();
+    args.extend(devices_option(setup, &devices_of_vg(now, vg)));
+    args.push(format!("{}/{lv}", current(now, vg)?.name));
+    Ok(Act::Run(lvm(setup, args)))
 }

@@ -11,14 +11,16 @@ use serde::{Deserialize, Serialize};
 use crate::diff::{RebuiltDevice, RebuiltPool, extents_of, refuse_in_use};
 use crate::ids::{VgName, VgUuid};
 use crate::model::inventory::{Inventory, Realm};
-use crate::model::live::lvm_device_name;
+use crate::model::live::{LvmLayer, lvm_device_name};
+use crate::model::vg::Lv;
 use crate::operation::act::{Act, CopyDevice, RebuildThin};
-use crate::operation::activation::current;
+use crate::operation::activation::{current, predict_active, with_live};
 use crate::operation::command::live_of;
 use crate::operation::content::content_of;
-use crate::operation::pools::{check_inactive, check_seen, pool_of};
+use crate::operation::pools::{change_active, check_inactive, check_seen, pool_of};
 use crate::operation::{Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit};
 use crate::plan::hazard::Hazard;
+use crate::units::Sectors;
 
 /// Rebuilds the metadata of a thin pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,21 +34,34 @@ pub struct RebuildPoolMetadata {
 }
 
 impl RebuildPoolMetadata {
-    fn device(&self, now: &Inventory) -> Result<CopyDevice, Unfit> {
+    /// The LV that was made for it; none where it is not there yet.
+    fn made<'a>(&self, now: &'a Inventory) -> Result<Option<&'a Lv>, Unfit> {
         let (live, vg) = (live_of(now)?, current(now, self.vg)?);
         let name = &self.pool.beside;
-        let is_it = |lv: &&crate::model::vg::Lv| {
-            lv.len() == self.pool.size && lv.has_visible() && extents_of(vg, lv) != self.pool.old
-        };
-        let lv = vg.lv(name).filter(is_it);
-        let lv = lv.ok_or_else(|| Unfit::new(format!("LV {name} is not the one that was made")))?;
+        let Some(lv) = vg.lv(name) else { return Ok(None) };
+        let is_it =
+            lv.len() == self.pool.size && lv.has_visible() && extents_of(vg, lv) != self.pool.old;
+        if !is_it {
+            return Err(Unfit::new(format!("LV {name} is not the one that was made")));
+        }
         if let Some(refusal) = refuse_in_use(live, vg, lv, &[]) {
             return Err(Unfit::in_use(format!("LV {name} is not written: {}", refusal.why)));
         }
-        let top = live.top_of(self.vg, lv.uuid).filter(|_| live.is_up(self.vg, lv.uuid));
-        let top = top.ok_or_else(|| Unfit::new(format!("LV {name} is not active")))?;
-        let size = lv.len().bytes_shown(vg.extent_size);
-        Ok(CopyDevice { path: top.path(), dm_uuid: top.uuid.raw().to_owned(), size })
+        if live.is_active(self.vg, lv.uuid) && !live.is_up(self.vg, lv.uuid) {
+            return Err(Unfit::new(format!("LV {name} is suspended, or a part of it is active")));
+        }
+        Ok(Some(lv))
+    }
+
+    /// Its device, as the kernel names it once it is active.
+    fn device(&self, lv: Option<&Lv>, extent_size: Sectors) -> CopyDevice {
+        CopyDevice {
+            path: format!("/dev/mapper/{}", lvm_device_name(&self.name, &self.pool.beside)),
+            dm_uuid: lv.map_or_else(String::new, |lv| {
+                LvmLayer { vg: self.vg, lv: lv.uuid, suffix: String::new() }.to_string()
+            }),
+            size: self.pool.size.bytes_shown(extent_size),
+        }
     }
 }
 
@@ -100,16 +115,16 @@ impl Contract for RebuildPoolMetadata {
         check_inactive(now, &pool)?;
         check_seen(&pool, self.pool.seen)?;
         let content = content_of(now, self.vg, pool.metadata.uuid)?;
-        // In the dry run the LV is not there yet.
-        let to = match self.device(now) {
-            Ok(to) => to,
-            Err(_) if current(now, self.vg)?.lv(&self.pool.beside).is_none() => CopyDevice {
-                path: format!("/dev/mapper/{}", lvm_device_name(&self.name, &self.pool.beside)),
-                dm_uuid: String::new(),
-                size: self.pool.size.bytes_shown(pool.vg.extent_size),
-            },
-            Err(unfit) => return Err(unfit),
-        };
+        // In the dry run it is not there yet; after a power cut it is there, and not active.
+        let made = self.made(now)?;
+        let to = self.device(made, pool.vg.extent_size);
+        let (mut acts, mut predicted) = (Vec::new(), now.clone());
+        if let Some(lv) = made.filter(|lv| !live_of(now).is_ok_and(|l| l.is_up(self.vg, lv.uuid))) {
+            acts.push(change_active(now, self.vg, &self.pool.beside, "-ay")?);
+            let mut live = live_of(now)?.clone();
+            predict_active(&mut live, pool.vg, lv, false);
+            predicted = with_live(now, live);
+        }
         let act = Act::RebuildThin(RebuildThin {
             content,
             to,
@@ -118,7 +133,8 @@ impl Contract for RebuildPoolMetadata {
             devices: self.pool.devices.clone(),
             expected: self.pool.expected,
         });
-        Ok(Lowered { acts: vec![act], predicted: now.clone() })
+        acts.push(act);
+        Ok(Lowered { acts, predicted })
     }
 
     fn probe(&self, _: &Inventory) -> Probe {

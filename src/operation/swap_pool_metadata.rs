@@ -14,7 +14,7 @@ use crate::model::inventory::{Inventory, Realm};
 use crate::operation::act::Act;
 use crate::operation::activation::current;
 use crate::operation::command::{devices_of_vg, devices_option, lvm, lvm_of};
-use crate::operation::pools::{check_inactive, check_seen, is_part_of, pool_of};
+use crate::operation::pools::{change_active, check_inactive, check_seen, is_part_of, pool_of};
 use crate::operation::{
     Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, live_commit,
 };
@@ -37,14 +37,12 @@ impl SwapPoolMetadata {
         let vg = current(now, self.vg)?;
         let beside = format!("{}/{}", vg.name, self.pool.beside);
         let devices = devices_option(setup, &devices_of_vg(now, self.vg));
-        let mut down = ["lvchange", "-an"].map(str::to_owned).to_vec();
-        down.extend(devices.clone());
-        down.push(beside.clone());
+        let down = change_active(now, self.vg, &self.pool.beside, "-an")?;
         let mut args = ["lvconvert", "--yes", "--thinpool"].map(str::to_owned).to_vec();
         args.push(format!("{}/{}", vg.name, self.pool.name));
         args.extend(["--poolmetadata".to_owned(), beside]);
         args.extend(devices);
-        Ok(vec![Act::Run(lvm(setup, down)), Act::Run(lvm(setup, args))])
+        Ok(vec![down, Act::Run(lvm(setup, args))])
     }
 
     /// Whether the pool has the old metadata.

@@ -31,6 +31,7 @@ mod thin_killed;
 mod thin_mirrored;
 mod thin_needs_check;
 mod thin_no_room;
+mod thin_power_off;
 mod thin_salvaged;
 mod thin_several;
 mod thin_spare;
@@ -44,7 +45,7 @@ mod witness;
 use crate::scenario::Scenario;
 
 /// In the order in which they are run.
-pub const ALL: [Scenario; 44] = [
+pub const ALL: [Scenario; 45] = [
     boots::SCENARIO,
     images::SCENARIO,
     disks_come_back::SCENARIO,
@@ -89,4 +90,5 @@ pub const ALL: [Scenario; 44] = [
     udev::SCENARIO,
     power_off::SCENARIO,
     power_off_applying::SCENARIO,
+    thin_power_off::SCENARIO,
 ];

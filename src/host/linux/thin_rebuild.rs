@@ -4,13 +4,12 @@ use crate::diff::{losses, other_coverage, other_trees, unusable};
 use crate::host::copy;
 use crate::host::linux::child::{self, Kept};
 use crate::host::linux::copy_over;
-use crate::host::thin_copy::{MetadataCopy, told_and_counted};
+use crate::host::thin_copy::{MetadataCopy, read_blocks, told_and_counted};
 use crate::host::thin_tools::ThinTools;
 use crate::host::thin_trial::{Scratch, copy_metadata};
 use crate::host::{ActError, HostError, Performed, Progress, ReadHost};
-use crate::ids::{DeviceName, Digest};
-use crate::model::thin_pool::{METADATA_BLOCK, Rebuilt, Told};
-use crate::ondisk::thin_node::Block;
+use crate::ids::Digest;
+use crate::model::thin_pool::{Rebuilt, Told};
 use crate::operation::act::RebuildThin;
 use crate::operation::command::CommandLine;
 use crate::units::Bytes;
@@ -43,8 +42,8 @@ pub fn rebuild(
     drop(device);
     let checked = tools.check(&act.to.path).map_err(failed)?;
     checked.map_err(|said| failed(format!("thin_check of what was rebuilt: {said}")))?;
-    let device = DeviceName::whole(act.to.path.as_str());
-    let mut read = |number| read_block(host, &device, number);
+    // It may have been activated a moment ago, and what was written went past the page cache.
+    let mut read = read_blocks(&act.to.path).map_err(failed)?;
     let first = Digest::of(&read(0).map_err(failed)?);
     let new = told_and_counted(&mut read).map_err(failed)?;
     let compared = copy.compare(&new, &mut read);
@@ -57,12 +56,6 @@ pub fn rebuild(
     }
     // What the pool has to have when the swap is to be undone: after a use it is another one.
     Ok(Performed { sha256: Some(first), written: Bytes::ZERO })
-}
-
-fn read_block(host: &dyn ReadHost, device: &DeviceName, number: u64) -> Result<Block, String> {
-    let offset = Bytes::new(number.saturating_mul(METADATA_BLOCK.get()));
-    let bytes = host.read(device, offset, METADATA_BLOCK).map_err(|error| error.in_full())?;
-    Block::try_from(bytes).map_err(|_| "it is cut off".to_owned())
 }
 
 /// What the trial showed must be there.

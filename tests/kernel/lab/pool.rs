@@ -1,5 +1,6 @@
 //! A thin pool that is broken in the ways they break.
 
+use std::fmt::Display;
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt as _;
 
@@ -8,7 +9,7 @@ use lvmend::ondisk::thin_superblock::{BLOCK_SIZE, parse_thin_superblock, superbl
 
 use crate::lab::plan::nothing_left_with;
 use crate::lab::run::{Ran, lvm, lvmend, sh};
-use crate::lab::{Disk, fill, sha256};
+use crate::lab::{fill, sha256};
 
 /// Its metadata is to be sound.
 pub const METADATA: &str = "thin_pools: {pool: {metadata: {state: sound}}}";
@@ -26,14 +27,14 @@ pub struct Pool {
 }
 
 /// Makes it, everything active.
-pub fn make(disks: &[&Disk], scratch: &Disk) -> Pool {
+pub fn make(disks: &[&dyn Display], scratch: &dyn Display) -> Pool {
     make_vg(disks);
     lvm("lvcreate --type thin-pool -L 24M --poolmetadatasize 2M -c 64k -n pool vg");
     fill_pool(scratch)
 }
 
 /// The same with its metadata on RAID1.
-pub fn make_mirrored(disks: &[&Disk], scratch: &Disk) -> Pool {
+pub fn make_mirrored(disks: &[&dyn Display], scratch: &dyn Display) -> Pool {
     make_vg(disks);
     lvm("lvcreate --type raid1 -m 1 -L 2M -n meta vg");
     lvm("lvcreate -L 24M -n pool vg");
@@ -41,12 +42,12 @@ pub fn make_mirrored(disks: &[&Disk], scratch: &Disk) -> Pool {
     fill_pool(scratch)
 }
 
-fn make_vg(disks: &[&Disk]) {
+fn make_vg(disks: &[&dyn Display]) {
     let names: Vec<String> = disks.iter().map(ToString::to_string).collect();
     lvm(&format!("vgcreate -s 1M vg {}", names.join(" ")));
 }
 
-fn fill_pool(scratch: &Disk) -> Pool {
+fn fill_pool(scratch: &dyn Display) -> Pool {
     lvm("lvcreate -V 8M --thinpool vg/pool -n one");
     lvm("lvcreate -V 8M --thinpool vg/pool -n two");
     fill("/dev/vg/one");
