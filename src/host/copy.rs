@@ -148,6 +148,26 @@ pub fn copy_through(
     Ok((Digest::from_raw(hasher.finalize().into()), size))
 }
 
+/// Hands on what of the content is not zeros, in stretches; tells a digest of that, of where each
+/// stretch begins, and of how long the content is; and its size.
+pub fn copy_data(
+    host: &dyn ReadHost,
+    content: &Content,
+    write: &mut Write<'_>,
+) -> Result<(Digest, Bytes), HostError> {
+    let mut hasher = Sha256::new();
+    let size = read_through(host, content, &mut |_| {}, |start, stretch| match stretch {
+        Stretch::Data(bytes) if bytes.iter().any(|byte| *byte != 0) => {
+            hasher.update(start.get().to_le_bytes());
+            hasher.update(&bytes);
+            write(start, &bytes)
+        }
+        Stretch::Data(_) | Stretch::Zeros(_) => Ok(()),
+    })?;
+    hasher.update(size.get().to_le_bytes());
+    Ok((Digest::from_raw(hasher.finalize().into()), size))
+}
+
 fn write_zeros(start: Bytes, len: Bytes, write: &mut Write<'_>) -> Result<(), HostError> {
     static ZEROS: [u8; HOLE] = [0; HOLE];
     let mut done = Bytes::ZERO;

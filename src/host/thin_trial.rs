@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::host::copy::copy_through;
+use crate::host::copy::copy_data;
 use crate::host::thin_copy::{MetadataCopy, read_blocks, told_and_counted};
 use crate::host::thin_tools::ThinTools;
 use crate::host::{HostError, ReadHost};
@@ -96,10 +96,7 @@ pub fn copy_metadata(
         .mode(0o600)
         .open(path)
         .map_err(error("make"))?;
-    let (digest, size) = copy_through(host, content, &mut |_| {}, &mut |start, bytes| {
-        if bytes.iter().all(|byte| *byte == 0) {
-            return Ok(());
-        }
+    let (digest, size) = copy_data(host, content, &mut |start, bytes| {
         file.write_all_at(bytes, start.get()).map_err(error("write"))
     })?;
     file.set_len(size.get()).map_err(error("write"))?;

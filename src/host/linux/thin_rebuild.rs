@@ -1,7 +1,7 @@
 //! Rebuilding the metadata of a thin pool in another LV.
 
 use crate::diff::{losses, other_coverage, other_trees, unusable};
-use crate::host::copy;
+use crate::host::copy::copy_data;
 use crate::host::linux::child::{self, Kept};
 use crate::host::linux::copy_over;
 use crate::host::thin_copy::{MetadataCopy, read_blocks, told_and_counted};
@@ -49,7 +49,7 @@ pub fn rebuild(
     let compared = copy.compare(&new, &mut read);
     hold_to(act, &Rebuilt { mend: act.mend, old: copy.told(), new, compared }).map_err(failed)?;
     // Somebody who activated the pool meanwhile has changed it.
-    let again = copy::digest_of(host, &act.content, &mut |_| {})?;
+    let (again, _) = copy_data(host, &act.content, &mut |_, _| Ok(()))?;
     if again != digest {
         let why = "the old metadata changed while it was dumped: somebody uses the pool";
         return Err(failed(why.to_owned()));
