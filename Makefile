@@ -33,7 +33,7 @@ test: setup-test
 	$(MAKE) deny
 
 deny:
-	command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked --root target/tools
+	command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --debug --locked --root target/tools
 	$(CARGO) deny --locked check licenses bans sources
 
 test-crash: setup-test

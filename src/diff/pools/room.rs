@@ -69,7 +69,8 @@ impl<'a> Room<'a> {
         let object = format!("VG {}", self.vg.name);
         Some(Refusal::new(RefusalCode::NoRoom, object, why).with_help(
             "add a disk with `volume_group: {extend_with: [DEVICE]}`, or make room; a file is no \
-             place for a PV of this VG",
+             place for a PV of this VG. `method: rebuild` packs metadata anew, into the spare \
+             where that is large enough",
         ))
     }
 }

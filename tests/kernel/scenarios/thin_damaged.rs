@@ -7,10 +7,19 @@ use crate::scenario::Scenario;
 
 pub const SCENARIO: Scenario = Scenario::shared("thin_damaged", story);
 
-/// The same with the other generation of the thin tools.
+/// With the other generation of the thin tools: what they rebuild, flagged or not, and the way back.
 pub const OTHER_TOOLS: Scenario = Scenario::shared("thin_damaged_other_tools", || {
     pool::with_other_tools();
-    story();
+    let [a, b, scratch] = disks(128);
+    let pool = pool::make(&[&a, &b], &scratch);
+    let rebuild = plan("rebuild", &format!("volume_group: {{name: vg}}\n{METADATA}"));
+    lvm("lvchange -an vg");
+    pool.damage("data space map");
+    pool.edit_superblock(&|block| block[4] |= 1);
+    pool.mend(&rebuild);
+    lvmend(&format!("{} rollback {}", pool.scratch, newest_run())).exits(0).says("rolled back");
+    pool.mend(&rebuild);
+    pool.holds_everything();
 });
 
 fn story() {
