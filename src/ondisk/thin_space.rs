@@ -74,7 +74,8 @@ pub fn read_allocated(
     })?;
     for (index, number) in bitmaps {
         let bad = |why: &str| format!("block {number}: {why}");
-        let first = index.checked_mul(ENTRIES).ok_or_else(|| bad("its index is out of reach"))?;
+        let first = index.checked_mul(ENTRIES).filter(|first| *first < blocks);
+        let first = first.ok_or_else(|| bad("its index is out of reach"))?;
         let block = read(number).map_err(|why| bad(&why))?;
         if u32_at(&block, 0) != Some(checksum(&block, SALT)) {
             return Err(bad("its checksum is wrong"));
@@ -155,9 +156,11 @@ mod tests {
         ] {
             assert_eq!(allocated(&[index(&[(0, 1)]), block], len), Err(why.to_owned()));
         }
-        let far = index(&[(u64::MAX, 1)]);
-        let why = "block 1: its index is out of reach".to_owned();
-        assert_eq!(allocated(&[far, sound], 10), Err(why));
+        // The second one is the last whose first block can be counted, and not its last.
+        for far in [u64::MAX, u64::MAX / ENTRIES, 1] {
+            let why = "block 1: its index is out of reach".to_owned();
+            assert_eq!(allocated(&[index(&[(far, 1)]), sound], 10), Err(why));
+        }
         let many = "it has more data blocks than there can be".to_owned();
         assert_eq!(allocated(&[], u64::MAX), Err(many));
     }
