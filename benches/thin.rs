@@ -19,7 +19,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use lvmend::host::image::{ImageFile, open_for_reading};
-use lvmend::host::thin_copy::{MetadataCopy, read_blocks, told_and_counted};
+use lvmend::host::thin_copy::{MetadataCopy, read_blocks, told_and_mapped};
 use lvmend::host::thin_tools::ThinTools;
 use lvmend::host::thin_trial::copy_metadata;
 use lvmend::ids::DeviceName;
@@ -112,8 +112,9 @@ fn main() {
         let start = Instant::now();
         tools.check(&new).unwrap().unwrap();
         let mut read = read_blocks(&new).unwrap();
-        let told = told_and_counted(&mut read).unwrap();
-        assert_eq!(of.compare(&told, &mut read).differing, Ok(Vec::new()));
+        let (told, mapped) = told_and_mapped(&mut read).unwrap();
+        let compared = of.compare(&told.superblock, &mapped, &mut read);
+        assert_eq!(compared.differing, Ok(Vec::new()));
         checks.push(start.elapsed());
 
         fs::remove_file(&dump).unwrap();

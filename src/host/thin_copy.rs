@@ -10,7 +10,7 @@ use crate::model::thin_pool::{
     Compared, Coverage, METADATA_BLOCK, Mend, PoolByText, ThinSuperblock, ThinSuperblockBlock, Told,
 };
 use crate::ondisk::thin_mappings::{AllMappings, blocks_mapped_twice, read_mappings};
-use crate::ondisk::thin_mend::mend;
+use crate::ondisk::thin_mend::{Mended, mend};
 use crate::ondisk::thin_node::Block;
 use crate::ondisk::thin_space::{BlockSet, read_allocated};
 use crate::ondisk::thin_superblock::{
@@ -18,6 +18,8 @@ use crate::ondisk::thin_superblock::{
 };
 use crate::ondisk::thin_tree::{ReadBlock, read_details};
 use crate::units::Bytes;
+
+const NOT_MENDED: &str = "nothing of it can be set right";
 
 /// A copy of a pool's metadata.
 pub struct MetadataCopy<'a> {
@@ -37,32 +39,54 @@ impl MetadataCopy<'_> {
     /// # Errors
     /// Why it could not be dumped, for people.
     pub fn dump(&self, to: &str) -> Result<Option<Mend>, String> {
-        let ways =
-            [None, Some(Mend::SuperblockChecksum), Some(Mend::DeviceList), Some(Mend::Repair)];
-        let mut against = Vec::new();
-        for way in ways {
-            match self.dump_with(way, to) {
-                Ok(()) => return Ok(way),
-                Err(why) if against.contains(&why) => {}
-                Err(why) => against.push(why),
+        let mut against = match self.dump_changed(None, &[], to) {
+            Ok(()) => return Ok(None),
+            Err(why) => vec![why],
+        };
+        let mended = self.mended().and_then(|mended| {
+            self.dump_changed(Some(mended.mend), &mended.blocks, to).map(|()| mended.mend)
+        });
+        match mended {
+            Ok(mend) => return Ok(Some(mend)),
+            Err(why) => against.push(why),
+        }
+        match self.dump_changed(Some(Mend::Repair), &[], to) {
+            Ok(()) => Ok(Some(Mend::Repair)),
+            Err(why) => {
+                against.push(why);
+                Err(against.join("; "))
             }
         }
-        Err(against.join("; "))
     }
 
-    /// Dumps it with this set right, and nothing else. When that fails it is what it was.
+    /// Dumps it with this set right, and nothing else.
     ///
     /// # Errors
     /// Why it could not be dumped, for people.
     pub fn dump_with(&self, way: Option<Mend>, to: &str) -> Result<(), String> {
-        let blocks = match way {
-            None | Some(Mend::Repair) => Vec::new(),
-            Some(Mend::SuperblockChecksum | Mend::DeviceList) => self.mended(way)?,
-        };
-        let before = self.swap(&blocks)?;
+        match way {
+            None | Some(Mend::Repair) => self.dump_changed(way, &[], to),
+            Some(Mend::SuperblockChecksum | Mend::DeviceList) => {
+                let mended = self.mended()?;
+                if Some(mended.mend) != way {
+                    return Err(NOT_MENDED.to_owned());
+                }
+                self.dump_changed(way, &mended.blocks, to)
+            }
+        }
+    }
+
+    /// Dumps it with these blocks changed. When that fails it is what it was.
+    fn dump_changed(
+        &self,
+        way: Option<Mend>,
+        blocks: &[(u64, Block)],
+        to: &str,
+    ) -> Result<(), String> {
+        let before = self.swap(blocks)?;
         let flag = self.swap(&self.unflagged()?)?;
-        let said = self.tools.dump(&self.path, to, way == Some(Mend::Repair))?;
-        said.map_err(|said| {
+        let said = self.tools.dump(&self.path, to, way == Some(Mend::Repair));
+        said.and_then(|said| said).map_err(|said| {
             let dump = if way == Some(Mend::Repair) { "thin_dump -r" } else { "thin_dump" };
             // What was written last is put back first.
             match self.swap(&flag).and_then(|_| self.swap(&before)).and_then(|_| self.cut()) {
@@ -81,15 +105,16 @@ impl MetadataCopy<'_> {
     }
 
     /// Compares it with new metadata, mapping by mapping.
-    pub fn compare(&self, new: &Told, read: &mut ReadBlock<'_>) -> Compared {
-        let ThinSuperblock { mapping_root, data, .. } = new.superblock;
-        let twice = blocks_mapped_twice(mapping_root, data.blocks, read);
-        match read_mappings(mapping_root, data.blocks, read) {
-            Ok(new) => {
-                let (differing, coverage) = (self.differing(&new), self.coverage(&new.blocks));
-                Compared { differing, coverage, twice }
-            }
-            Err(why) => Compared { differing: Err(why.clone()), coverage: Err(why), twice },
+    pub fn compare(
+        &self,
+        new: &ThinSuperblock,
+        mapped: &AllMappings,
+        read: &mut ReadBlock<'_>,
+    ) -> Compared {
+        Compared {
+            differing: self.differing(mapped),
+            coverage: self.coverage(&mapped.blocks),
+            twice: blocks_mapped_twice(new.mapping_root, new.data.blocks, read),
         }
     }
 
@@ -126,13 +151,10 @@ impl MetadataCopy<'_> {
         Ok(Coverage { unmapped: used.without(&needless), stray: mapped.without(&used) })
     }
 
-    fn mended(&self, way: Option<Mend>) -> Result<Vec<(u64, Block)>, String> {
+    fn mended(&self) -> Result<Mended, String> {
         let blocks = self.size.get() / METADATA_BLOCK.get();
         let mended = mend(self.text, blocks, &mut read_blocks(&self.path)?)?;
-        let mended = mended.filter(|mended| Some(mended.mend) == way);
-        mended
-            .map(|mended| mended.blocks)
-            .ok_or_else(|| "nothing of it can be set right".to_owned())
+        mended.ok_or_else(|| NOT_MENDED.to_owned())
     }
 
     /// The superblock without the flag that it needs a check, which is what the new metadata is given:
@@ -202,21 +224,21 @@ pub fn told(read: &mut ReadBlock<'_>) -> Result<Told, String> {
     }
 }
 
-/// The same of metadata that was just made: each device must map as many blocks as it says. One
+/// The same of metadata that was just made, and what it maps: as many blocks as each device says. One
 /// generation of the tools counts them when it restores, the other believes the dump.
 ///
 /// # Errors
 /// What is wrong with it, for people.
-pub fn told_and_counted(read: &mut ReadBlock<'_>) -> Result<Told, String> {
+pub fn told_and_mapped(read: &mut ReadBlock<'_>) -> Result<(Told, AllMappings), String> {
     let told = told(read)?;
     let ThinSuperblock { mapping_root, data, needs_check, .. } = told.superblock;
-    let mapped = read_mappings(mapping_root, data.blocks, read)?.devices;
+    let mapped = read_mappings(mapping_root, data.blocks, read)?;
     let says = told.devices.iter().map(|(device, found)| (*device, found.mapped_blocks));
-    if !says.eq(mapped.iter().map(|(device, mappings)| (*device, mappings.count))) {
+    if !says.eq(mapped.devices.iter().map(|(device, mappings)| (*device, mappings.count))) {
         return Err("its devices do not map as many blocks as they say".to_owned());
     }
     if needs_check {
         return Err("it is flagged needs_check".to_owned());
     }
-    Ok(told)
+    Ok((told, mapped))
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::host::copy::copy_data;
-use crate::host::thin_copy::{MetadataCopy, read_blocks, told_and_counted};
+use crate::host::thin_copy::{MetadataCopy, read_blocks, told_and_mapped};
 use crate::host::thin_tools::ThinTools;
 use crate::host::{HostError, ReadHost};
 use crate::ids::Digest;
@@ -147,7 +147,7 @@ fn try_rebuild(copy: &MetadataCopy<'_>, scratch: &Scratch) -> Result<Rebuilt, St
     }
     copy.tools.check(&path)?.map_err(|said| format!("thin_check of what was rebuilt: {said}"))?;
     let mut read = read_blocks(&path)?;
-    let new = told_and_counted(&mut read)?;
-    let compared = copy.compare(&new, &mut read);
+    let (new, mapped) = told_and_mapped(&mut read)?;
+    let compared = copy.compare(&new.superblock, &mapped, &mut read);
     Ok(Rebuilt { mend, old, new, compared })
 }

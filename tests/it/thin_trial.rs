@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use lvmend::host::thin_copy::{read_blocks, told_and_counted};
+use lvmend::host::thin_copy::{read_blocks, told_and_mapped};
 use lvmend::host::thin_tools::ThinTools;
 use lvmend::host::thin_trial::try_pool;
 use lvmend::model::pools::pools;
@@ -198,8 +198,10 @@ fn mappings_that_a_dump_lacks_are_missed() {
         fs::write(path("dump"), less.join("\n")).unwrap();
         fs::write(path("new"), vec![0; len]).unwrap();
         tools.restore(&path("dump"), &path("new")).unwrap().unwrap();
-        let told = told_and_counted(&mut read_blocks(&path("new")).unwrap());
-        found.push(told.map(|told| told.devices.values().map(|d| d.mapped_blocks).sum::<u64>()));
+        let told = told_and_mapped(&mut read_blocks(&path("new")).unwrap());
+        found.push(
+            told.map(|(told, _)| told.devices.values().map(|d| d.mapped_blocks).sum::<u64>()),
+        );
         fs::remove_file(path("dump")).unwrap();
     }
     found.sort();

@@ -4,7 +4,7 @@ use crate::diff::{losses, other_coverage, other_trees, unusable};
 use crate::host::copy::copy_data;
 use crate::host::linux::child::{self, Kept};
 use crate::host::linux::copy_over;
-use crate::host::thin_copy::{MetadataCopy, read_blocks, told_and_counted};
+use crate::host::thin_copy::{MetadataCopy, read_blocks, told_and_mapped};
 use crate::host::thin_tools::ThinTools;
 use crate::host::thin_trial::{Scratch, copy_metadata};
 use crate::host::{ActError, HostError, Performed, Progress, ReadHost};
@@ -45,8 +45,8 @@ pub fn rebuild(
     // It may have been activated a moment ago, and what was written went past the page cache.
     let mut read = read_blocks(&act.to.path).map_err(failed)?;
     let first = Digest::of(&read(0).map_err(failed)?);
-    let new = told_and_counted(&mut read).map_err(failed)?;
-    let compared = copy.compare(&new, &mut read);
+    let (new, mapped) = told_and_mapped(&mut read).map_err(failed)?;
+    let compared = copy.compare(&new.superblock, &mapped, &mut read);
     hold_to(act, &Rebuilt { mend: act.mend, old: copy.told(), new, compared }).map_err(failed)?;
     // Somebody who activated the pool meanwhile has changed it.
     let (again, _) = copy_data(host, &act.content, &mut |_, _| Ok(()))?;
