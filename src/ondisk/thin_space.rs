@@ -156,10 +156,10 @@ mod tests {
         ] {
             assert_eq!(allocated(&[index(&[(0, 1)]), block], len), Err(why.to_owned()));
         }
-        // The second one is the last whose first block can be counted, and not its last.
+        // Of the second one the first block can be counted, and the last cannot.
         for far in [u64::MAX, u64::MAX / ENTRIES, 1] {
             let why = "block 1: its index is out of reach".to_owned();
-            assert_eq!(allocated(&[index(&[(far, 1)]), sound], 10), Err(why));
+            assert_eq!(allocated(&[index(&[(far, 1)]), bitmap(1, &[])], 10), Err(why));
         }
         let many = "it has more data blocks than there can be".to_owned();
         assert_eq!(allocated(&[], u64::MAX), Err(many));
