@@ -102,6 +102,12 @@ impl Bytes {
         Self(u64::try_from(bytes).unwrap_or(u64::MAX))
     }
 
+    /// As many extents as hold it.
+    pub fn in_extents(self, extent_size: Sectors) -> Extents {
+        let extent = Extents::new(1).bytes_shown(extent_size);
+        Extents::new(self.0.div_ceil(extent.get().max(1)))
+    }
+
     /// The size of something held in memory.
     pub fn of_len(len: usize) -> Self {
         // usize is at most 64 bits wide on every target of the Rust language.

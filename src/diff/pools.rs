@@ -183,7 +183,7 @@ impl Subject<'_> {
             changes.extend(self.contradictions()?);
         }
         let needs_check = self.pool.needs_check();
-        let size = self.metadata_size(wanted, self.pool.metadata_used())?;
+        let size = self.metadata_size(wanted)?;
         match wanted.method {
             PoolMethod::Extend if !why.is_empty() => {
                 let why = format!(
@@ -231,7 +231,7 @@ impl Subject<'_> {
         let is_sound = matches!(status.mode, PoolMode::ReadWrite | PoolMode::OutOfDataSpace)
             && !status.needs_check;
         if !is_sound || wanted.method == PoolMethod::Rebuild {
-            let size = self.metadata_size(wanted, self.pool.metadata_used())?;
+            let size = self.metadata_size(wanted)?;
             if is_sound && size.is_none() {
                 return self.contradictions().map(drop);
             }
@@ -246,7 +246,7 @@ impl Subject<'_> {
             )));
         }
         self.contradictions()?;
-        if let Some((size, why)) = self.metadata_size(wanted, self.pool.metadata_used())? {
+        if let Some((size, why)) = self.metadata_size(wanted)? {
             larger.metadata = Some(size);
             larger.why.push(why);
         }
@@ -332,10 +332,7 @@ impl Subject<'_> {
             let ids: Vec<String> = left.iter().map(u32::to_string).collect();
             return Some(format!("it has devices that no LV has: {}", ids.join(", ")));
         }
-        let made = self.pool.made_in();
-        let other = details.iter().find(|(id, found)| {
-            made.get(id).is_some_and(|(_, transaction)| *transaction != found.transaction_id)
-        });
-        other.map(|(id, _)| format!("its device {id} is another one than LVM knows by that number"))
+        let other = self.pool.reused_number(details);
+        other.map(|id| format!("its device {id} is another one than LVM knows by that number"))
     }
 }

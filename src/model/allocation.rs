@@ -2,7 +2,6 @@
 
 use crate::ids::PvUuid;
 use crate::model::extent_map::{ExtentMap, ExtentRange, joined};
-use crate::model::flags::PvStatus;
 use crate::model::vg::{Pv, Vg};
 use crate::units::Extents;
 
@@ -10,11 +9,10 @@ use crate::units::Extents;
 /// the first that there are; none where there are too few.
 pub fn allocate(vg: &Vg, needed: Extents) -> Option<Vec<(PvUuid, ExtentRange)>> {
     let map = ExtentMap::of(vg);
-    let serves = |pv: &&Pv| pv.status.has(PvStatus::Allocatable) && !pv.is_missing();
     let free: Vec<(PvUuid, ExtentRange)> = vg
         .pvs
         .iter()
-        .filter(serves)
+        .filter(|pv| pv.gives_extents())
         .flat_map(|pv| free_of(&map, pv).into_iter().map(|range| (pv.uuid, range)))
         .collect();
     if let Some((pv, range)) = free.iter().find(|(_, range)| range.len() >= needed) {

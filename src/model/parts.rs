@@ -272,6 +272,11 @@ pub fn is_snapshot_link(lv: &Lv) -> bool {
     lv.segments.iter().any(|s| matches!(s.kind, SegmentKind::Snapshot { .. }))
 }
 
+/// The VG's spare for pool metadata; LVM allows one.
+pub fn pool_metadata_spare(vg: &Vg) -> Option<&Lv> {
+    vg.lvs.iter().find(|lv| is_pool_metadata_spare(lv))
+}
+
 /// Whether this is the VG's spare for pool metadata.
 ///
 /// # Source

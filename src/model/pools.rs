@@ -176,6 +176,16 @@ impl<'a> Pool<'a> {
         all.filter(|(id, name)| !devices.contains_key(id) && !is_to_come(name)).collect()
     }
 
+    /// The number of a device that is another one than LVM knows by it: it was made in another
+    /// transaction.
+    pub fn reused_number(&self, devices: &BTreeMap<u32, ThinDevice>) -> Option<u32> {
+        let made_in = self.made_in();
+        let other = devices.iter().find(|(id, found)| {
+            made_in.get(id).is_some_and(|(_, transaction)| *transaction != found.transaction_id)
+        });
+        other.map(|(id, _)| *id)
+    }
+
     /// What LVM's text says of it, for metadata that does not tell all itself.
     pub fn by_text(&self) -> PoolByText {
         let made_in = self.made_in().into_iter();

@@ -95,6 +95,11 @@ pub struct Lv {
 }
 
 impl Pv {
+    /// Whether LVM takes extents for LVs from it.
+    pub fn gives_extents(&self) -> bool {
+        self.status.has(PvStatus::Allocatable) && !self.is_missing()
+    }
+
     /// Whether the VG was written while this PV was absent.
     pub fn is_missing(&self) -> bool {
         self.flags.has(PvFlag::Missing) || self.status.has(PvStatus::Missing)

@@ -7,8 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::thin_pool::ThinSuperblockDamage;
-use crate::model::thin_pool::{Mend, PoolByText, ThinDevice, ThinSuperblock, ThinSuperblockBlock};
+use crate::model::thin_pool::{
+    Mend, PoolByText, ThinDevice, ThinSuperblock, ThinSuperblockBlock, ThinSuperblockDamage,
+};
 use crate::ondisk::thin_mappings::{Mappings, TIME_MASK, read_mappings};
 use crate::ondisk::thin_node::Block;
 use crate::ondisk::thin_superblock::{parse_thin_superblock, signed, with_details_root};

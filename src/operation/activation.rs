@@ -134,7 +134,7 @@ fn read_only_option(vg: &VgName, names: &BTreeSet<&LvName>) -> Vec<String> {
     vec!["--config".to_owned(), list]
 }
 
-fn command(
+pub(super) fn command(
     now: &Inventory,
     vg: &Vg,
     mut args: Vec<String>,

@@ -47,24 +47,16 @@ impl CreatePoolMetadata {
     /// What differs when the spare becomes the LV, or the LV the spare.
     fn is_of_spare(&self, difference: &Difference) -> bool {
         let is_it = |lv: &LvName| *lv == self.pool.beside || Some(lv) == self.pool.spare.as_ref();
-        match difference {
-            Difference::LvRenamed { from, to, .. } => is_it(from) && is_it(to),
-            Difference::LvSetting { lv, .. }
-            | Difference::LvAdded { lv, .. }
-            | Difference::LvRemoved { lv, .. } => is_it(lv),
-            Difference::VgRenamed { .. }
-            | Difference::VgSetting { .. }
-            | Difference::PvAdded { .. }
-            | Difference::PvRemoved { .. }
-            | Difference::PvMissing { .. }
-            | Difference::PvReturned { .. }
-            | Difference::PvResized { .. }
-            | Difference::PvSetting { .. }
-            | Difference::LvGrown { .. }
-            | Difference::LvShrunk { .. }
-            | Difference::LvConverted { .. }
-            | Difference::LvMoved { .. } => false,
+        if let Difference::LvRenamed { from, to, .. } = difference {
+            return is_it(from) && is_it(to);
         }
+        let (Difference::LvSetting { lv, .. }
+        | Difference::LvAdded { lv, .. }
+        | Difference::LvRemoved { lv, .. }) = difference
+        else {
+            return false;
+        };
+        is_it(lv)
     }
 
     fn rename(

@@ -14,7 +14,7 @@ use crate::model::allocation::allocate;
 use crate::model::compare::Difference;
 use crate::model::extent_map::ExtentRange;
 use crate::model::inventory::{Inventory, Realm};
-use crate::model::parts::is_pool_metadata_spare;
+use crate::model::parts::pool_metadata_spare;
 use crate::model::vg::{Lv, Vg};
 use crate::operation::activation::current;
 use crate::operation::commit_metadata::current_text;
@@ -36,10 +36,6 @@ pub struct MakePoolSpare {
     pub name: VgName,
     /// The spare.
     pub spare: NewSpare,
-}
-
-fn spare_of(vg: &Vg) -> Option<&Lv> {
-    vg.lvs.iter().find(|lv| is_pool_metadata_spare(lv))
 }
 
 impl MakePoolSpare {
@@ -129,7 +125,7 @@ impl Contract for MakePoolSpare {
 
     fn lower(&self, now: &Inventory, signature: &Signature) -> Result<Lowered, Unfit> {
         let vg = current(now, self.vg)?;
-        let spare = spare_of(vg);
+        let spare = pool_metadata_spare(vg);
         let has = spare.map_or(Extents::ZERO, Lv::len);
         if let (None, Some(uuid)) = (spare, self.spare.uuid) {
             let pieces = self.pieces(vg, self.spare.size)?;
@@ -157,7 +153,7 @@ impl Contract for MakePoolSpare {
     }
 
     fn probe(&self, now: &Inventory) -> Probe {
-        match current(now, self.vg).map(spare_of) {
+        match current(now, self.vg).map(pool_metadata_spare) {
             Ok(Some(lv)) if lv.len() >= self.spare.size => Probe::After,
             Ok(Some(lv)) if lv.len() == self.spare.from => Probe::Before,
             Ok(None) if self.spare.from.is_zero() => Probe::Before,
@@ -166,7 +162,7 @@ impl Contract for MakePoolSpare {
     }
 
     fn lower_undo(&self, now: &Inventory, signature: &Signature) -> Result<Lowered, Unfit> {
-        match spare_of(current(now, self.vg)?) {
+        match pool_metadata_spare(current(now, self.vg)?) {
             None => Ok(Lowered { acts: Vec::new(), predicted: now.clone() }),
             Some(lv) if self.is_made_here(lv) => {
                 self.commit(now, signature, |text, _| remove_lv(text, &self.spare.name))

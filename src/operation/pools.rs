@@ -1,12 +1,13 @@
 //! What operations on thin pools have in common.
 
+use std::collections::BTreeSet;
+
 use crate::ids::{Digest, LvName, LvUuid, VgUuid};
 use crate::model::inventory::Inventory;
 use crate::model::pools::{Pool, pool};
 use crate::operation::Unfit;
 use crate::operation::act::Act;
-use crate::operation::activation::current;
-use crate::operation::command::{devices_of_vg, devices_option, lvm, lvm_of};
+use crate::operation::activation::{self, current};
 
 /// The pool as it is now, under the name it had.
 pub fn pool_of<'a>(
@@ -51,9 +52,6 @@ pub fn is_part_of(lv: &LvName, name: &str) -> bool {
 
 /// `lvchange -ay` or `-an` of one LV.
 pub fn change_active(now: &Inventory, vg: VgUuid, lv: &LvName, option: &str) -> Result<Act, Unfit> {
-    let setup = lvm_of(now)?;
-    let mut args = ["lvchange", option].map(str::to_owned).to_vec();
-    args.extend(devices_option(setup, &devices_of_vg(now, vg)));
-    args.push(format!("{}/{lv}", current(now, vg)?.name));
-    Ok(Act::Run(lvm(setup, args)))
+    let args = ["lvchange", option].map(str::to_owned).to_vec();
+    activation::command(now, current(now, vg)?, args, &BTreeSet::from([lv]))
 }

@@ -127,7 +127,7 @@ impl Subject<'_> {
         let percent = wanted.max_used_percent.unwrap_or(USED_PERCENT);
         let by_percent = metadata_for(rebuilt.new.superblock.metadata.allocated, percent);
         let size = wanted.min_size.unwrap_or(Bytes::ZERO).max(by_percent);
-        let extents = self.extents(size);
+        let extents = size.in_extents(self.vg().extent_size);
         self.refuse_beyond_max(extents)?;
         Ok(extents)
     }

@@ -2,8 +2,7 @@
 
 use crate::diff::{Context, Refusal, RefusalCode};
 use crate::model::extent_map::ExtentMap;
-use crate::model::flags::PvStatus;
-use crate::model::parts::is_pool_metadata_spare;
+use crate::model::parts::pool_metadata_spare;
 use crate::model::vg::{Lv, Pv, Vg};
 use crate::units::Extents;
 
@@ -24,8 +23,7 @@ impl<'a> Room<'a> {
         if self.needed.saturating_add(needed) <= free || self.spare_is_taken {
             return None;
         }
-        let serves = |lv: &&Lv| is_pool_metadata_spare(lv) && lv.len() >= needed;
-        let spare = self.vg.lvs.iter().find(serves)?;
+        let spare = pool_metadata_spare(self.vg).filter(|lv| lv.len() >= needed)?;
         self.spare_is_taken = true;
         Some(spare)
     }
@@ -43,9 +41,8 @@ impl<'a> Room<'a> {
     /// Extents that nobody has, on each PV that LVM takes extents from.
     fn free(&self) -> Vec<Extents> {
         let map = ExtentMap::of(self.vg);
-        let serves = |pv: &&Pv| pv.status.has(PvStatus::Allocatable) && !pv.is_missing();
         let free = |pv: &Pv| pv.pe_count.saturating_sub(map.allocated_on(pv.uuid));
-        self.vg.pvs.iter().filter(serves).map(free).collect()
+        self.vg.pvs.iter().filter(|pv| pv.gives_extents()).map(free).collect()
     }
 
     pub fn refusal(&self, context: &Context<'_>) -> Option<Refusal> {

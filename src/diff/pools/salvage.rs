@@ -135,11 +135,7 @@ impl Subject<'_> {
                 .with_help("save the metadata LV as it is: its space map is damaged as well"));
         }
         self.refuse_lvs_without_device(&new.devices)?;
-        let made_in = self.pool.made_in();
-        let other = new.devices.iter().find(|(id, found)| {
-            made_in.get(id).is_some_and(|(_, transaction)| *transaction != found.transaction_id)
-        });
-        if let Some((id, _)) = other {
+        if let Some(id) = self.pool.reused_number(&new.devices) {
             let why = format!(
                 "what a repair finds is not what counted: its device {id} is another one than LVM \
                  knows by that number"

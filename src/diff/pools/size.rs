@@ -2,7 +2,7 @@
 
 use crate::diff::pools::{LargerPool, Subject};
 use crate::diff::{Refusal, RefusalCode};
-use crate::model::thin_pool::{METADATA_BLOCK, METADATA_MAX, SpaceUsed, metadata_for};
+use crate::model::thin_pool::{METADATA_BLOCK, METADATA_MAX, metadata_for};
 use crate::model::vg::Lv;
 use crate::plan::document::{PoolData, PoolMetadata};
 use crate::units::{Bytes, Extents};
@@ -18,8 +18,8 @@ impl Subject<'_> {
     pub(super) fn metadata_size(
         &self,
         wanted: &PoolMetadata,
-        used: Option<SpaceUsed>,
     ) -> Result<Option<(Extents, String)>, Refusal> {
+        let used = self.pool.metadata_used();
         // After a commit that failed for lack of room the last one that did not is what stands.
         let nearly = if self.pool.needs_check() { NEARLY_FULL } else { 100 };
         let is_full = used.is_some_and(|used| used.percent() >= nearly);
@@ -76,7 +76,7 @@ impl Subject<'_> {
         lv: &Lv,
         what: &str,
     ) -> Option<(Extents, String)> {
-        let extents = self.extents(size?);
+        let extents = size?.in_extents(self.vg().extent_size);
         if extents <= lv.len() {
             return None;
         }
@@ -84,11 +84,5 @@ impl Subject<'_> {
         let used = used.map(|used| format!(", {used} of it are used")).unwrap_or_default();
         let to = extents.bytes_shown(self.vg().extent_size);
         Some((extents, format!("its {what} is {now} large{used}; it becomes {to}")))
-    }
-
-    /// In whole extents.
-    pub(super) fn extents(&self, size: Bytes) -> Extents {
-        let extent = Extents::new(1).bytes_shown(self.vg().extent_size);
-        Extents::new(size.get().div_ceil(extent.get().max(1)))
     }
 }

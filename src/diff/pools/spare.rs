@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::diff::{Base, Change, Context, LargerPool, RebuiltPool};
 use crate::ids::{Digest, LvName, LvUuid, LvmUuid};
-use crate::model::parts::is_pool_metadata_spare;
+use crate::model::parts::pool_metadata_spare;
 use crate::model::segment::SegmentKind;
 use crate::model::thin_pool::METADATA_MAX;
 use crate::model::vg::{Lv, Vg};
@@ -41,7 +41,7 @@ pub(super) fn missing_spare(
         .iter()
         .any(|change| matches!(change, Change::RebuildPool(RebuiltPool { spare: Some(_), .. })));
     // Another one has to be made then, under another name.
-    let spare = vg.lvs.iter().find(|lv| is_pool_metadata_spare(lv) && !is_taken);
+    let spare = pool_metadata_spare(vg).filter(|_| !is_taken);
     let from = spare.map_or(Extents::ZERO, Lv::len);
     if size <= from {
         return None;
@@ -81,8 +81,7 @@ fn largest_metadata(vg: &Vg, changes: &[Change]) -> Extents {
         Some(larger.fold(metadata.len(), Extents::max))
     };
     let largest = vg.lvs.iter().filter_map(of_pool).max().unwrap_or(Extents::ZERO);
-    let extent = Extents::new(1).bytes_shown(vg.extent_size);
-    largest.min(Extents::new(METADATA_MAX.get().div_ceil(extent.get().max(1))))
+    largest.min(METADATA_MAX.in_extents(vg.extent_size))
 }
 
 /// `lvol0_pmspare` and so on, as LVM calls it.

@@ -3,10 +3,9 @@
 use crate::host::ReadHost;
 use crate::model::mapping::Place;
 use crate::model::thin_pool::METADATA_BLOCK;
-use crate::ondisk::bytes::u64_at;
-use crate::ondisk::thin_mappings::unpack;
-use crate::ondisk::thin_node::{Block, Node};
-use crate::ondisk::thin_tree::{DEPTH_MAX, read_device_roots};
+use crate::ondisk::thin_mappings::{Leaf, Stretch, leaf_at};
+use crate::ondisk::thin_node::Block;
+use crate::ondisk::thin_tree::read_device_roots;
 use crate::operation::act::{Content, ContentFrom, ThinContent};
 use crate::units::{Bytes, Sectors};
 
@@ -24,16 +23,6 @@ pub enum Mapped {
         /// How long.
         len: Sectors,
     },
-}
-
-/// A leaf of the mapping tree, and where the next one begins.
-struct Leaf {
-    /// Blocks of the LV, each with the block of the pool.
-    entries: Vec<(u64, u64)>,
-    /// The first block of the LV that it tells of.
-    low: u64,
-    /// The first that it does not tell of any more.
-    end: Option<u64>,
 }
 
 /// The leaf that was looked at last.
@@ -56,8 +45,7 @@ impl ThinCursor {
     ) -> Result<Mapped, String> {
         let size = thin.block.get().max(1);
         let (place, within) = (at.get() / size, at.get() % size);
-        let is_there = |leaf: &Leaf| leaf.low <= place && leaf.end.is_none_or(|end| place < end);
-        let leaf = match self.leaf.take().filter(is_there) {
+        let leaf = match self.leaf.take().filter(|leaf| leaf.tells_of(place)) {
             Some(leaf) => leaf,
             None => self.leaf_of(host, thin, place)?,
         };
@@ -82,71 +70,16 @@ impl ThinCursor {
         place: u64,
     ) -> Result<Leaf, String> {
         let read = &mut |number: u64| read_block(host, &thin.metadata, number);
+        let of_pool = |why: String| format!("the metadata of its pool: {why}");
         let root = match self.root {
             Some(root) => root,
-            None => *read_device_roots(thin.mapping_root, read)?
+            None => *read_device_roots(thin.mapping_root, read)
+                .map_err(of_pool)?
                 .get(&thin.device)
                 .ok_or("its pool has no mappings of it")?,
         };
         self.root = Some(root);
-        let (mut number, mut low, mut end) = (root, 0, None);
-        for _ in 0..=DEPTH_MAX {
-            let bad = |why: &str| format!("block {number} of the pool's metadata: {why}");
-            let block = read(number).map_err(|why| bad(&why))?;
-            let node = Node::of(&block, number).map_err(|why| bad(&why))?;
-            let entries = entries_of(&node).filter(|entries| is_in_order(entries, low, end));
-            let entries = entries.ok_or_else(|| bad("its keys are not in order"))?;
-            if node.is_leaf {
-                let unpacked = entries.into_iter().map(|(place, value)| (place, unpack(value).0));
-                return Ok(Leaf { entries: unpacked.collect(), low, end });
-            }
-            let next = entries.partition_point(|(key, _)| *key <= place);
-            let following = entries.get(next).map(|(key, _)| *key);
-            let Some((key, child)) = next.checked_sub(1).and_then(|at| entries.get(at)) else {
-                // In front of the first key.
-                return Ok(Leaf { entries: Vec::new(), low, end: following.or(end) });
-            };
-            (low, end, number) = (*key, following.or(end), *child);
-        }
-        Err(format!("block {number} of the pool's metadata: the tree leads in a circle"))
-    }
-}
-
-fn entries_of(node: &Node<'_>) -> Option<Vec<(u64, u64)>> {
-    if node.value_size != 8 {
-        return None;
-    }
-    let entry = |at: usize| Some((node.key(at)?, u64_at(node.value(at, 8)?, 0)?));
-    (0..node.entries).map(entry).collect()
-}
-
-fn is_in_order(entries: &[(u64, u64)], low: u64, end: Option<u64>) -> bool {
-    let is_in = |key: u64| key >= low && end.is_none_or(|end| key < end);
-    entries.is_sorted_by(|a, b| a.0 < b.0) && entries.iter().all(|(key, _)| is_in(*key))
-}
-
-enum Stretch {
-    Data { block: u64, blocks: u64 },
-    Hole { blocks: u64 },
-}
-
-impl Leaf {
-    /// What stands at this block of the LV, as long as it goes on so.
-    fn stretch(&self, place: u64) -> Stretch {
-        let next = self.entries.partition_point(|(key, _)| *key < place);
-        let rest = self.entries.get(next..).unwrap_or(&[]);
-        match rest.first() {
-            Some((key, block)) if *key == place => {
-                let goes_on = rest.iter().zip(0_u64..).take_while(|((key, to), index)| {
-                    (key.checked_sub(*index), to.checked_sub(*index)) == (Some(place), Some(*block))
-                });
-                Stretch::Data { block: *block, blocks: u64::try_from(goes_on.count()).unwrap_or(1) }
-            }
-            first => {
-                let until = first.map(|(key, _)| *key).or(self.end).unwrap_or(u64::MAX);
-                Stretch::Hole { blocks: until.saturating_sub(place).max(1) }
-            }
-        }
+        leaf_at(root, place, read).map_err(of_pool)
     }
 }
 
