@@ -23,7 +23,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{DeviceName, Digest, ForeignText, LvName, LvUuid, PvUuid};
 use crate::model::device::DiskArea;
-use crate::model::extent_map::ExtentRange;
 use crate::model::inventory::{Inventory, Realm, VgOnDisk};
 use crate::plan::hazard::Hazard;
 use crate::plan::resolve::Goals;
@@ -32,6 +31,7 @@ use crate::units::{Bytes, Sectors};
 pub use activation::{ActiveLv, lacking_pv};
 pub use base::{Base, BaseVersion};
 pub use busy::{MountedLv, refuse_file_users, refuse_in_use, to_unmount};
+pub use claims::Claim;
 
 pub use extend::{BlankDevice, NewDevices, not_blank};
 pub use label::identity_of;
@@ -208,23 +208,6 @@ pub struct LostLv {
     /// Whether the kernel has it still: its live table describes it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_active: bool,
-}
-
-/// Extents on one PV.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claim {
-    /// The PV.
-    pub pv: PvUuid,
-    /// First extent of each run, and how many.
-    pub extents: Vec<(u64, u64)>,
-}
-
-impl Claim {
-    /// These ranges of a PV.
-    pub fn new(pv: PvUuid, ranges: &[ExtentRange]) -> Self {
-        let extents = ranges.iter().map(|r| (r.first.get(), r.len().get())).collect();
-        Self { pv, extents }
-    }
 }
 
 /// The stable code of a refusal.

@@ -10,12 +10,14 @@ mod engine;
 mod evidence;
 pub mod journal;
 mod live;
+mod put_back;
 mod resume;
 mod rollback;
 pub mod run_state;
 mod settle;
 mod sources;
 mod step;
+mod used_pool;
 
 use serde::{Deserialize, Serialize};
 

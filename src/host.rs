@@ -12,6 +12,7 @@ pub mod linux;
 pub mod state;
 pub mod storage;
 pub mod thin_copy;
+pub mod thin_rebuild;
 pub mod thin_tools;
 pub mod thin_trial;
 
@@ -131,6 +132,15 @@ pub struct Performed {
     pub written: Bytes,
 }
 
+/// A file that is to be kept with the run.
+#[derive(Debug)]
+pub struct KeptFile {
+    /// What it is called among the files of the run.
+    pub name: String,
+    /// What is in it.
+    pub content: std::fs::File,
+}
+
 /// Why an act was not performed, or not as a whole.
 #[derive(Debug, thiserror::Error)]
 pub enum ActError {
@@ -205,6 +215,11 @@ pub trait WriteHost: ReadHost {
     /// [`HostError`], when something is left.
     fn clean_up(&mut self, copy: &CopyFile) -> Result<(), HostError>;
 
+    /// What the last act made that is to be kept with the run, once.
+    fn take_kept(&mut self) -> Option<KeptFile> {
+        None
+    }
+
     /// How long whoever uses what must be free is waited for.
     fn patience(&self) -> Duration;
 
@@ -250,6 +265,17 @@ pub trait RunStore {
     /// # Errors
     /// [`HostError`].
     fn put(&mut self, run: &str, name: &str, bytes: &[u8]) -> Result<(), HostError>;
+
+    /// Writes a file of the run from a stream, as a whole or not at all; replaces one of that name.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    fn put_from(
+        &mut self,
+        run: &str,
+        name: &str,
+        content: &mut dyn std::io::Read,
+    ) -> Result<(), HostError>;
 
     /// Reads a file of the run.
     ///

@@ -40,6 +40,7 @@ mod write_pv_label;
 
 use serde::{Deserialize, Serialize};
 
+use crate::diff::Claim;
 use crate::ids::{Digest, ForeignText, OperationId};
 use crate::model::compare::Difference;
 use crate::model::inventory::{Inventory, Realm};
@@ -61,7 +62,7 @@ pub use rebuild_pool_metadata::RebuildPoolMetadata;
 pub use refresh_lvs::RefreshLvs;
 pub use restore_missing_pv::RestoreMissingPv;
 pub use risk::{Risk, Stage};
-pub use save_evidence::SaveEvidence;
+pub use save_evidence::{SaveEvidence, regions_of_extents};
 pub use set_transaction_id::SetTransactionId;
 pub use splice_lv::SpliceLv;
 pub use swap_pool_metadata::SwapPoolMetadata;
@@ -351,6 +352,12 @@ pub trait Contract {
     /// [`Unfit`], when there is no undo, or not any more.
     fn lower_undo(&self, _: &Inventory, _: &Signature) -> Result<Lowered, Unfit> {
         Err(Unfit::new("it has no undo"))
+    }
+
+    /// Extents that it writes as a whole, on images: what stood there is in the evidence, and comes from
+    /// there when it is undone.
+    fn writes_over(&self) -> &[Claim] {
+        &[]
     }
 
     /// What a crash may leave beside the devices: told from the run alone, since the world may by

@@ -241,7 +241,7 @@ fn try_take_up(args: &Args, run: &str, output: &mut Output, way: Way) -> Result<
         .map_err(|_| output.error(Exit::Incomplete, "its plan cannot be read any more", None))?;
     let wait = Duration::from_secs(plan.document.policy.busy.wait.get());
     let mut host = match begun.started.realm {
-        Realm::Images => open_images(&images_of(args, &begun, output)?, output)?,
+        Realm::Images => open_images(&images_of(args, &begun, output)?, args, output)?,
         Realm::Live => Box::new(this_machine(args, begun.started.vg, wait, output)?),
     };
     let scope = scope_of_run(args, &plan);

@@ -66,15 +66,19 @@ pub fn open_for_writing(
         return Ok(Box::new(this_machine(args, vg, wait, output)?));
     }
     let images = images(args, output)?;
-    open_images(&images, output)
+    open_images(&images, args, output)
 }
 
 /// Opens these images for writing.
 ///
 /// # Errors
 /// The exit code, after saying why.
-pub fn open_images(images: &[ImageFile], output: &mut Output) -> Result<Box<dyn WriteHost>, Exit> {
-    let host = image::open_for_writing(images)
+pub fn open_images(
+    images: &[ImageFile],
+    args: &Args,
+    output: &mut Output,
+) -> Result<Box<dyn WriteHost>, Exit> {
+    let host = image::open_for_writing(images, &args.scratch_dir)
         .map_err(|error| output.error(Exit::of_images(&error), &error.to_string(), None))?;
     Ok(Box::new(host))
 }

@@ -1,6 +1,9 @@
-//! The extents a lost LV needs: whose they are now, and whose they were in between.
+//! Extents that something takes; and those a lost LV needs: whose they are now, and whose they
+//! were in between.
 
 use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 use crate::diff::{Base, Refusal, RefusalCode};
 use crate::ids::{LvName, LvUuid, PvUuid};
@@ -10,6 +13,37 @@ use crate::model::segment::SegmentKind;
 use crate::model::timeline::Version;
 use crate::model::vg::{Lv, Vg};
 use crate::text::vg_of;
+use crate::units::Extents;
+
+/// Extents on one PV.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The PV.
+    pub pv: PvUuid,
+    /// First extent of each run, and how many.
+    pub extents: Vec<(u64, u64)>,
+}
+
+impl Claim {
+    /// These ranges of a PV.
+    pub fn new(pv: PvUuid, ranges: &[ExtentRange]) -> Self {
+        let extents = ranges.iter().map(|r| (r.first.get(), r.len().get())).collect();
+        Self { pv, extents }
+    }
+
+    /// These extents, in their order: a claim for each run.
+    pub fn in_order(pieces: &[(PvUuid, ExtentRange)]) -> Vec<Self> {
+        pieces.iter().map(|(pv, range)| Self::new(*pv, &[*range])).collect()
+    }
+
+    /// Its runs.
+    pub fn ranges(&self) -> impl Iterator<Item = (PvUuid, ExtentRange)> + '_ {
+        let range = |(first, len): &(u64, u64)| {
+            ExtentRange::new(Extents::new(*first), Extents::new(*len)).map(|range| (self.pv, range))
+        };
+        self.extents.iter().filter_map(range)
+    }
+}
 
 /// What a lost LV takes, and what that may cost.
 #[derive(Debug)]

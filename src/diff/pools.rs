@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::diff::live::refuse_allocation;
 use crate::diff::pools::room::Room;
 use crate::diff::pools::spare::missing_spare;
-use crate::diff::{Base, Change, Context, Diff, Refusal, RefusalCode};
+use crate::diff::{Base, Change, Claim, Context, Diff, Refusal, RefusalCode};
 use crate::ids::{LvName, LvUuid};
 use crate::model::inventory::Realm;
 use crate::model::live::PoolMode;
@@ -44,6 +44,12 @@ pub struct LargerPool {
     pub metadata: Option<Extents>,
     /// How long its data is to be, when that is too short.
     pub data: Option<Extents>,
+    /// The extents that its metadata becomes longer by, on images; else LVM chooses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metadata_place: Vec<Claim>,
+    /// Those of its data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub data_place: Vec<Claim>,
     /// Why, line by line.
     pub why: Vec<String>,
 }
@@ -78,8 +84,7 @@ pub fn wrong_pools(context: &Context<'_>, base: &Base, diff: &mut Diff) {
     if context.goals.thin_pools.is_empty() {
         return;
     }
-    let mut room =
-        Room { vg: &base.vg, needed: Extents::ZERO, mirrored: Vec::new(), spare_is_taken: false };
+    let mut room = Room::of(&base.vg, context.inventory.realm, &diff.changes);
     for wanted in &context.goals.thin_pools {
         let Some(pool) =
             base.vg.lv(&wanted.name).and_then(|lv| pool(context.inventory, &base.vg, lv))
@@ -117,27 +122,35 @@ impl Subject<'_> {
         Refusal::new(code, format!("pool {}/{}", self.vg().name, self.pool.lv.name), why)
     }
 
-    /// On images a text can be changed, and no pool.
+    /// On images redundancy cannot be made, nor made larger.
     fn needs_kernel(&self, changes: Vec<Change>) -> Result<Vec<Change>, Refusal> {
-        let is = |found: fn(&Change) -> bool| changes.iter().any(found);
-        let what = if is(|change| matches!(change, Change::RebuildPool(_))) {
-            Some("its metadata has to be rebuilt")
-        } else if is(|change| matches!(change, Change::ExtendPool(_))) {
-            Some("it is too small")
-        } else if is(|change| matches!(change, Change::ClearNeedsCheck(_))) {
-            Some("it is flagged needs_check")
-        } else {
-            None
-        };
-        match (self.context.inventory.realm, what) {
-            (Realm::Live, _) | (Realm::Images, None) => Ok(changes),
-            (Realm::Images, Some(what)) => {
-                let why = format!("{what}, which is only mended on a running machine");
-                Err(self.refuse(RefusalCode::NeedsKernel, why).with_help(
-                    "its volumes can be copied out here: `tasks: [copy: {from: LV, to: {file: …}}]`",
-                ))
+        let is_odd = |lv: &Lv| !lv.segments.iter().all(|s| s.kind.is_striped());
+        let on_odd = |change: &Change| match change {
+            Change::RebuildPool(_) => is_odd(self.pool.metadata),
+            Change::ExtendPool(larger) => {
+                larger.metadata.is_some() && is_odd(self.pool.metadata)
+                    || larger.data.is_some() && is_odd(self.pool.data)
             }
+            Change::WriteLabel(_)
+            | Change::WriteAreas(_)
+            | Change::RestorePv(_)
+            | Change::RecoverLv(_)
+            | Change::Extend(_)
+            | Change::Deactivate(_)
+            | Change::Activate(_)
+            | Change::Refresh(_)
+            | Change::ClearNeedsCheck(_)
+            | Change::SetTransactionId(_)
+            | Change::MakeSpare(_) => false,
+        };
+        if self.context.inventory.realm == Realm::Live || !changes.iter().any(on_odd) {
+            return Ok(changes);
         }
+        let why = "a part of it that would have to be made anew, or larger, is neither linear nor \
+                   striped: that is only done on a running machine";
+        Err(self.refuse(RefusalCode::NeedsKernel, why).with_help(
+            "its volumes can be copied out here: `tasks: [copy: {from: LV, to: {file: …}}]`",
+        ))
     }
 
     fn compare(&self, room: &mut Room<'_>) -> Result<Vec<Change>, Refusal> {
@@ -152,8 +165,8 @@ impl Subject<'_> {
         let grow = |lv: &Lv, to: Option<Extents>| {
             to.map_or(Extents::ZERO, |to| to.saturating_sub(lv.len()))
         };
-        room.take(grow(self.pool.metadata, larger.metadata));
-        room.take(grow(self.pool.data, larger.data));
+        larger.metadata_place = room.place(grow(self.pool.metadata, larger.metadata));
+        larger.data_place = room.place(grow(self.pool.data, larger.data));
         if larger.metadata.is_some() || larger.data.is_some() {
             // Before a flag is cleared, so that the kernel finds the room when it is let in.
             changes.insert(0, Change::ExtendPool(larger));
@@ -163,7 +176,15 @@ impl Subject<'_> {
 
     fn larger(&self) -> LargerPool {
         let (uuid, name) = (self.pool.lv.uuid, self.pool.lv.name.clone());
-        LargerPool { uuid, name, metadata: None, data: None, why: Vec::new() }
+        LargerPool {
+            uuid,
+            name,
+            metadata: None,
+            data: None,
+            metadata_place: Vec::new(),
+            data_place: Vec::new(),
+            why: Vec::new(),
+        }
     }
 
     fn metadata(
@@ -184,6 +205,9 @@ impl Subject<'_> {
         }
         let needs_check = self.pool.needs_check();
         let size = self.metadata_size(wanted)?;
+        if needs_check && self.context.inventory.realm == Realm::Images && why.is_empty() {
+            why.push(self.flagged_on_images(wanted)?);
+        }
         match wanted.method {
             PoolMethod::Extend if !why.is_empty() => {
                 let why = format!(
@@ -199,7 +223,8 @@ impl Subject<'_> {
                 Ok(changes)
             }
             PoolMethod::Rebuild if !why.is_empty() || needs_check || size.is_some() => {
-                why.extend(needs_check.then(|| "flagged needs_check".to_owned()));
+                let is_news = needs_check && why.is_empty();
+                why.extend(is_news.then(|| "flagged needs_check".to_owned()));
                 changes.push(self.rebuild(wanted, trial, why, room)?);
                 Ok(changes)
             }
@@ -213,6 +238,18 @@ impl Subject<'_> {
                 changes.extend(needs_check.then_some(Change::ClearNeedsCheck(flagged)));
                 Ok(changes)
             }
+        }
+    }
+
+    /// On images nobody clears a flag: LVM does that, and metadata that is in use is never written
+    /// here. A rebuild leaves it behind.
+    fn flagged_on_images(&self, wanted: &PoolMetadata) -> Result<String, Refusal> {
+        let why = "it is flagged needs_check, which on images only a rebuild does away with";
+        match wanted.method {
+            PoolMethod::Auto | PoolMethod::Rebuild => Ok(why.to_owned()),
+            PoolMethod::Extend => Err(self
+                .refuse(RefusalCode::NeedsKernel, format!("{why}, and the plan forbids it"))
+                .with_help("`method: auto`, or `rebuild`")),
         }
     }
 

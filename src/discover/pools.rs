@@ -9,7 +9,7 @@ use crate::host::copy::thin::read_block;
 use crate::host::thin_tools::ThinTools;
 use crate::host::thin_trial::try_pool;
 use crate::ids::{Digest, LvUuid, VgUuid};
-use crate::model::inventory::Inventory;
+use crate::model::inventory::{Inventory, Realm};
 use crate::model::pools::{Pool, pools};
 use crate::model::thin_pool::{PoolMetadata, PoolTrial, ThinSuperblock, ThinSuperblockBlock};
 use crate::ondisk::thin_superblock::parse_thin_superblock;
@@ -57,13 +57,22 @@ pub fn judge_pools(
             let before = known.filter(|known| known.pools.get(&key) == Some(on_disk));
             let before = before.and_then(|known| known.trials.get(&key));
             let rebuild = judged.and_then(|judged| judged.names.get(&pool.lv.name));
+            // On images nobody clears a flag: a rebuild leaves it behind.
+            let is_to_go = inventory.realm == Realm::Images && pool.needs_check();
             if let Some(before) = before {
                 found.insert(key, before.clone());
             } else if let (Some(judged), Some(rebuild)) = (judged, rebuild) {
                 let content = content_of(inventory, vg.uuid, pool.metadata.uuid);
                 let tried = |content: Content| {
                     let (text, scratch) = (pool.by_text(), &judged.scratch);
-                    try_pool(host, &ThinTools::find()?, &content, &text, scratch, *rebuild)
+                    try_pool(
+                        host,
+                        &ThinTools::find()?,
+                        &content,
+                        &text,
+                        scratch,
+                        *rebuild || is_to_go,
+                    )
                 };
                 let trial = content.map_err(|unfit| unfit.why).and_then(tried);
                 found.insert(key, trial);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::execute::engine::Run;
 use crate::execute::journal::{Left, Record};
 use crate::execute::step::{Ended, perform_all};
-use crate::execute::{Event, RunError};
+use crate::execute::{Event, RunError, used_pool};
 use crate::host::{ActError, Performed};
 use crate::ids::Digest;
 use crate::model::compare::differences;
@@ -203,27 +203,6 @@ pub(crate) fn probe(run: &mut Run<'_, '_>, index: usize) -> Probe {
     operation.map_or(Probe::Neither, |operation| operation.contract().probe(&run.world))
 }
 
-/// Once a pool was used with its new metadata, the old knows nothing of what was written since.
-fn refuse_used_pool(run: &Run<'_, '_>, operation: &Operation) -> Result<(), String> {
-    let Operation::SwapPoolMetadata(swap) = operation else { return Ok(()) };
-    if operation.contract().probe(&run.world) != Probe::After {
-        return Ok(());
-    }
-    let made = run.graph.operations.iter().position(|other| {
-        matches!(other, Operation::RebuildPoolMetadata(made) if made.pool.uuid == swap.pool.uuid)
-    });
-    let made = made.and_then(|index| run.state.steps.get(index)).and_then(|step| step.sha256);
-    let found = run.world.pools.get(&(swap.vg, swap.pool.uuid)).map(|found| found.digest);
-    if made.is_some() && made == found {
-        return Ok(());
-    }
-    Err(format!(
-        "thin pool {} is active or was used with its new metadata: what was written since only that \
-         knows of",
-        swap.pool.name
-    ))
-}
-
 /// Undoes one step, from what stands there now.
 pub(crate) fn undo(run: &mut Run<'_, '_>, index: usize) -> Result<(), String> {
     let Some(operation) = run.graph.operations.get(index).cloned() else {
@@ -233,7 +212,7 @@ pub(crate) fn undo(run: &mut Run<'_, '_>, index: usize) -> Result<(), String> {
     let mut last = NO_EFFECT.to_owned();
     for _ in 0..TRIES {
         run.look_closely();
-        refuse_used_pool(run, &operation)?;
+        used_pool::refuse(run, &operation)?;
         let undo = when_free(run, &|world| operation.contract().lower_undo(world, &signature));
         let acts = undo.map_err(|unfit| unfit.why)?.acts;
         if acts.is_empty() {

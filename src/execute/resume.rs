@@ -204,8 +204,9 @@ fn settle_without_bytes(run: &mut Run<'_, '_>, index: usize) -> Result<Settled, 
             return Ok(Settled::Failed(why));
         }
         Probe::Before | Probe::Neither => {
-            let why = "it was interrupted".to_owned();
-            run.record(Record::StepFailed { step: index, left: Left::Nothing, why })?;
+            let (left, why) =
+                (settle::left_without_bytes(run, index), "it was interrupted".to_owned());
+            run.record(Record::StepFailed { step: index, left, why })?;
         }
     }
     Ok(Settled::GoOn)

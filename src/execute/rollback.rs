@@ -6,7 +6,7 @@ use crate::execute::engine::{Run, has_traces};
 use crate::execute::journal::Record;
 use crate::execute::run_state::{RunState, StepState};
 use crate::execute::step::perform_all;
-use crate::execute::{Event, Outcome, RunError, live, settle};
+use crate::execute::{Event, Outcome, RunError, live, put_back, settle, used_pool};
 use crate::model::inventory::Realm;
 use crate::plan::document::OnFailure;
 
@@ -87,6 +87,11 @@ pub(crate) fn go_on_back(run: &mut Run<'_, '_>) -> Result<(), RunError> {
 fn undo(run: &mut Run<'_, '_>, index: usize) -> Result<(), String> {
     if run.state.started.realm == Realm::Live {
         return live::undo(run, index);
+    }
+    if let Some(operation) = run.graph.operations.get(index).cloned() {
+        run.world.pools = run.observe().pools;
+        used_pool::refuse(run, &operation)?;
+        put_back::put_back(run, &operation)?;
     }
     let checkpoint = settle::checkpoint_of(run, index).map_err(|error| error.in_full())?;
     let Some(checkpoint) = checkpoint else {

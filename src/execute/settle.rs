@@ -15,6 +15,13 @@ pub(crate) fn left_by_bytes(run: &Run<'_, '_>, checkpoint: &Checkpoint) -> Left 
     }
 }
 
+/// What a step without a checkpoint left: nothing, unless it writes over what the evidence has.
+pub(crate) fn left_without_bytes(run: &Run<'_, '_>, index: usize) -> Left {
+    let operation = run.graph.operations.get(index);
+    let writes = operation.is_some_and(|operation| !operation.contract().writes_over().is_empty());
+    if writes { Left::Some } else { Left::Nothing }
+}
+
 /// The checkpoint of a step, when it has one.
 pub(crate) fn checkpoint_of(
     run: &Run<'_, '_>,

@@ -2,11 +2,11 @@
 
 use crate::execute::checkpoint::Checkpoint;
 use crate::execute::engine::Run;
-use crate::execute::journal::{Left, Record};
+use crate::execute::journal::Record;
 use crate::execute::{Event, RunError, evidence, live, settle};
-use crate::host::{ActError, HostError, Performed};
+use crate::host::{ActError, HostError, KeptFile, Performed};
 use crate::ids::VgUuid;
-use crate::model::inventory::Realm;
+use crate::model::inventory::{Inventory, Realm};
 use crate::operation::Lowered;
 use crate::operation::act::Act;
 use crate::simulate::standing::standing;
@@ -48,12 +48,14 @@ pub(crate) fn step(run: &mut Run<'_, '_>, index: usize) -> Result<Ended, RunErro
     run.record(Record::StepStarted { step: index, checkpoint: digest, after })?;
     let performed = perform_all(run, &lowered.acts);
     let result = match performed {
-        Ok(performed) => confirm(run, &lowered).map(|()| performed),
+        Ok(performed) => confirm(run, &lowered).map(|observed| (performed, observed)),
         Err(error) => Err(error.to_string()),
     };
     match result {
-        Ok(performed) => {
+        Ok((performed, observed)) => {
             run.world = lowered.predicted;
+            // What stands in new metadata only shows once it is there.
+            run.world.pools = observed.pools;
             let Performed { sha256, written } = performed;
             run.record(Record::StepApplied { step: index, sha256, written })?;
             run.tell(Event::StepDone);
@@ -110,6 +112,9 @@ pub(crate) fn perform_all(run: &mut Run<'_, '_>, acts: &[Act]) -> Result<Perform
         let performed = engine.host.perform(act, &mut |progress| {
             listener.tell(Event::Progress(progress));
         })?;
+        if let Some(KeptFile { name, mut content }) = engine.host.take_kept() {
+            engine.store.put_from(&run.name, &name, &mut content)?;
+        }
         if performed != Performed::default() {
             last = performed;
         }
@@ -118,13 +123,16 @@ pub(crate) fn perform_all(run: &mut Run<'_, '_>, acts: &[Act]) -> Result<Perform
 }
 
 /// Observes the world and holds it to the prediction.
-pub(crate) fn confirm(run: &Run<'_, '_>, lowered: &Lowered) -> Result<(), String> {
+fn confirm(run: &Run<'_, '_>, lowered: &Lowered) -> Result<Inventory, String> {
     let observed = run.observe();
     let mut found = unexpected(&lowered.predicted, &observed, vg(run));
     if found.is_empty() && standing(&observed, vg(run)) != standing(&lowered.predicted, vg(run)) {
         found.push("labels or headers of the VG are not as they were to be left".to_owned());
     }
-    if found.is_empty() { Ok(()) } else { Err(format!("not as predicted: {}", found.join("; "))) }
+    if found.is_empty() {
+        return Ok(observed);
+    }
+    Err(format!("not as predicted: {}", found.join("; ")))
 }
 
 /// Finds out what a failed step left, and writes that down.
@@ -136,7 +144,7 @@ fn fail_after(
 ) -> Result<Ended, RunError> {
     let left = match checkpoint {
         Some(checkpoint) => settle::left_by_bytes(run, &checkpoint),
-        None => Left::Nothing,
+        None => settle::left_without_bytes(run, index),
     };
     run.tell(Event::StepFailed(why.clone()));
     run.record(Record::StepFailed { step: index, left, why: why.clone() })?;

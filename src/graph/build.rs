@@ -173,7 +173,10 @@ impl Builder<'_> {
         }
         unlabelled.sort();
         let thin_metadata = self.thin_metadata();
-        Operation::SaveEvidence(SaveEvidence { vg: self.goals.vg, pvs, unlabelled, thin_metadata })
+        let states = self.states();
+        let extents = states.iter().flat_map(|state| state.contract().writes_over().to_vec());
+        let (vg, extents) = (self.goals.vg, extents.collect());
+        Operation::SaveEvidence(SaveEvidence { vg, pvs, unlabelled, thin_metadata, extents })
     }
 
     /// Pools that this plan rebuilds and that come into use with these LVs.

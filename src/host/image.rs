@@ -5,6 +5,7 @@
 
 mod open;
 mod partitions;
+mod thin_rebuild;
 
 use std::time::Duration;
 
@@ -12,14 +13,14 @@ use crate::host::copy;
 use crate::host::image::partitions::Table;
 use crate::host::storage::{ReadOnlyFile, Storage, WritableStorage};
 use crate::host::{
-    ActError, DeviceInfo, HostError, Machine, Performed, Progress, ReadHost, TargetState,
+    ActError, DeviceInfo, HostError, KeptFile, Machine, Performed, Progress, ReadHost, TargetState,
     WriteHost, files,
 };
 use crate::ids::DeviceName;
 use crate::model::device::CutOff;
 use crate::model::inventory::Realm;
 use crate::ondisk::placement::AREA_SIZE_MAX;
-use crate::operation::act::{Act, CopyFile, Write};
+use crate::operation::act::{Act, CopyFile, RebuildTo};
 use crate::units::Bytes;
 
 pub use open::{OpenImageError, open_for_reading, open_for_writing};
@@ -78,7 +79,14 @@ pub struct ImageHost<S> {
     images: Vec<Image<S>>,
     clock: Clock,
     machine: Machine,
+    /// Where copies are made for the time being.
+    scratch: String,
+    /// What the last act made that is to be kept.
+    made: Option<KeptFile>,
 }
+
+/// Where copies are made for the time being, unless somebody says otherwise.
+pub const SCRATCH: &str = "/var/tmp";
 
 /// Images that can only be looked at.
 pub type ReadOnlyImages = ImageHost<ReadOnlyFile>;
@@ -86,7 +94,13 @@ pub type ReadOnlyImages = ImageHost<ReadOnlyFile>;
 impl<S: Storage> ImageHost<S> {
     /// A world without any image yet.
     pub fn new(clock: Clock, machine: Machine) -> Self {
-        Self { images: Vec::new(), clock, machine }
+        let scratch = SCRATCH.to_owned();
+        Self { images: Vec::new(), clock, machine, scratch, made: None }
+    }
+
+    /// Makes copies for the time being in this directory.
+    pub fn set_scratch(&mut self, scratch: String) {
+        self.scratch = scratch;
     }
 
     /// Adds an image and looks into its partition table.
@@ -220,13 +234,17 @@ impl<S: Storage> ReadHost for ImageHost<S> {
 }
 
 impl<S: WritableStorage> ImageHost<S> {
-    fn write(&mut self, write: &Write) -> Result<(), HostError> {
-        let len = Bytes::of_len(write.bytes.len());
-        let (index, start) = self.place("write", &write.device, write.offset, len)?;
-        let error = |cause| HostError::new("write", &write.device, cause);
+    fn write_at(
+        &mut self,
+        device: &DeviceName,
+        offset: Bytes,
+        bytes: &[u8],
+    ) -> Result<(), HostError> {
+        let (index, start) = self.place("write", device, offset, Bytes::of_len(bytes.len()))?;
+        let error = |cause| HostError::new("write", device, cause);
         match self.images.get_mut(index) {
-            Some(image) => image.storage.write_at(start, &write.bytes).map_err(error),
-            None => Err(HostError::because("write", &write.device, "there is no such image")),
+            Some(image) => image.storage.write_at(start, bytes).map_err(error),
+            None => Err(HostError::because("write", device, "there is no such image")),
         }
     }
 
@@ -250,7 +268,7 @@ impl<S: WritableStorage> WriteHost for ImageHost<S> {
     ) -> Result<Performed, ActError> {
         match act {
             Act::Write(write) => {
-                self.write(write)?;
+                self.write_at(&write.device, write.offset, &write.bytes)?;
                 Ok(Performed::default())
             }
             Act::Sync(devices) => {
@@ -262,10 +280,23 @@ impl<S: WritableStorage> WriteHost for ImageHost<S> {
                 copy::compare(self, content, *expected, progress)
             }
             Act::Save(_) => Err(ActError::Unsupported("evidence is saved by the run itself")),
-            Act::Run(_) | Act::WriteLocked(_) | Act::CopyToDevice { .. } | Act::RebuildThin(_) => {
+            Act::RebuildThin(rebuild) => {
+                let RebuildTo::Extents(to) = &rebuild.to else {
+                    return Err(ActError::Unsupported("an image has no devices of LVs"));
+                };
+                let scratch = self.scratch.clone();
+                let (performed, dump) = thin_rebuild::rebuild(self, &scratch, (rebuild, to))?;
+                self.made = Some(dump);
+                Ok(performed)
+            }
+            Act::Run(_) | Act::WriteLocked(_) | Act::CopyToDevice { .. } => {
                 Err(ActError::Unsupported("an image has no kernel and no LVM2"))
             }
         }
+    }
+
+    fn take_kept(&mut self) -> Option<KeptFile> {
+        self.made.take()
     }
 
     fn patience(&self) -> Duration {

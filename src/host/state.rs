@@ -147,13 +147,13 @@ fn sync_parent(path: &Path) -> io::Result<()> {
 }
 
 /// Writes a file beside its place, syncs it, and moves it there.
-fn put_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn put_file(path: &Path, mut content: impl Read) -> io::Result<()> {
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
     let part = PathBuf::from(part);
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
-    file.write_all(bytes)?;
+    io::copy(&mut content, &mut file)?;
     file.sync_all()?;
     fs::rename(&part, path)?;
     sync_parent(path)
@@ -169,7 +169,7 @@ impl RunStore for StateDirectory {
         for inner in ["evidence", "checkpoints"] {
             make_directory(&directory.join(inner)).map_err(error)?;
         }
-        put_file(&directory.join(JOURNAL), b"").map_err(error)
+        put_file(&directory.join(JOURNAL), io::empty()).map_err(error)
     }
 
     fn runs(&self) -> Result<Vec<String>, HostError> {
@@ -224,12 +224,16 @@ impl RunStore for StateDirectory {
     }
 
     fn put(&mut self, run: &str, name: &str, bytes: &[u8]) -> Result<(), HostError> {
+        self.put_from(run, name, &mut &*bytes)
+    }
+
+    fn put_from(&mut self, run: &str, name: &str, content: &mut dyn Read) -> Result<(), HostError> {
         let path = self.file(run, name)?;
         let error = |cause| HostError::new("write", path.display(), cause);
         if let Some(directory) = path.parent() {
             make_directory(directory).map_err(error)?;
         }
-        put_file(&path, bytes).map_err(error)
+        put_file(&path, content).map_err(error)
     }
 
     fn get(&self, run: &str, name: &str) -> Result<Vec<u8>, HostError> {

@@ -168,7 +168,7 @@ pub struct RebuildThin {
     /// The old metadata.
     pub content: Content,
     /// Where the new goes.
-    pub to: CopyDevice,
+    pub to: RebuildTo,
     /// What LVM's text says of the pool.
     pub text: PoolByText,
     /// What has to be set right of the old on the way.
@@ -177,6 +177,25 @@ pub struct RebuildThin {
     pub devices: Vec<RebuiltDevice>,
     /// What else it must tell.
     pub expected: Expected,
+}
+
+/// Where rebuilt metadata goes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RebuildTo {
+    /// Into an active LV.
+    Device(CopyDevice),
+    /// To where an LV lies, on images.
+    Extents(Content),
+}
+
+impl RebuildTo {
+    /// For people.
+    pub fn shown(&self) -> &str {
+        match self {
+            Self::Device(device) => &device.path,
+            Self::Extents(content) => content.name.as_str(),
+        }
+    }
 }
 
 /// One thing to be done.

@@ -1,15 +1,16 @@
 //! Makes an LV for the new metadata of a thin pool.
 //!
-//! Effect: a new, active LV, on extents that LVM chooses; nothing of it is wiped, as all of it is
-//! written. Where the VG has no room its spare for pool metadata becomes that LV. Half way: it is
+//! Effect: a new, active LV, on extents that LVM chooses; on images an LV more in the text, on extents
+//! that were chosen when planning. Nothing of it is wiped. Where the VG has no room its spare for pool metadata becomes that LV. Half way: it is
 //! there or not. Undo: it is removed again, or the spare again, as long as nobody uses it and the pool
 //! does not have it. Equivalent: `lvcreate`; for the spare a text edited by hand, and `vgcfgrestore`.
 
 use serde::{Deserialize, Serialize};
 
-use crate::diff::{RebuiltPool, extents_of, refuse_in_use};
-use crate::ids::{LvName, VgName, VgUuid};
+use crate::diff::{Claim, RebuiltPool, extents_of, refuse_in_use};
+use crate::ids::{Digest, LvName, LvUuid, LvmUuid, PvUuid, VgName, VgUuid};
 use crate::model::compare::Difference;
+use crate::model::extent_map::ExtentRange;
 use crate::model::inventory::{Inventory, Realm};
 use crate::model::parts::is_pool_metadata_spare;
 use crate::model::vg::{Lv, Vg};
@@ -23,6 +24,7 @@ use crate::operation::{
 };
 use crate::plan::hazard::Hazard;
 use crate::text::edit::rename_lv;
+use crate::text::new_lv::{NewLv, add_lv};
 use crate::text::tree::Section;
 
 /// Makes an LV for the new metadata of a thin pool.
@@ -74,7 +76,38 @@ impl CreatePoolMetadata {
         };
         let edit = |text: &mut Section<'_>, _: &Vg| rename_lv(text, names, is_shown, TAG);
         let built = commit::build(now, &change, signature, edit, |d| self.is_of_spare(d))?;
-        live_commit::restore(now, built, signature)
+        match now.realm {
+            Realm::Images => Ok(built.lowered),
+            Realm::Live => live_commit::restore(now, built, signature),
+        }
+    }
+
+    /// On images: an LV more in the text, on the extents that were chosen.
+    fn add(&self, now: &Inventory, signature: &Signature) -> Result<Lowered, Unfit> {
+        let change = commit::Change {
+            vg: self.vg,
+            base: current_text(now, self.vg)?,
+            repair: &[],
+            description: format!("Written by lvmend: create_pool_metadata {}", self.pool.beside),
+        };
+        let pieces: Vec<(PvUuid, ExtentRange)> =
+            self.pool.place.iter().flat_map(Claim::ranges).collect();
+        let of = format!("new metadata {} of {}", self.pool.beside, self.pool.uuid);
+        let uuid = LvUuid(LvmUuid::of_digest(&Digest::of_parts([
+            of.as_bytes(),
+            signature.time.to_string().as_bytes(),
+        ])));
+        let new = NewLv {
+            name: &self.pool.beside,
+            uuid,
+            pieces: &pieces,
+            made: signature.time,
+            host: &signature.node,
+            shown_with_tag: Some(TAG),
+        };
+        let is_ours = |difference: &Difference| matches!(difference, Difference::LvAdded { lv, .. } if *lv == self.pool.beside);
+        let edit = |text: &mut Section<'_>, vg: &Vg| add_lv(text, vg, &new);
+        commit::lower(now, &change, signature, edit, is_ours)
     }
 
     /// The spare becomes an LV that LVM can be told to use.
@@ -88,6 +121,9 @@ impl CreatePoolMetadata {
         let is_it = |lv: &&Lv| is_pool_metadata_spare(lv) && lv.len() == self.pool.size;
         let lv = vg.lv(spare).filter(is_it);
         let lv = lv.ok_or_else(|| Unfit::new(format!("{spare} is not the spare any more")))?;
+        if now.realm == Realm::Images {
+            return self.rename(now, signature, (spare, &self.pool.beside), true);
+        }
         if live_of(now)?.is_active(self.vg, lv.uuid) {
             return Err(Unfit::new(format!("LV {spare} is active: somebody uses it")));
         }
@@ -144,7 +180,7 @@ impl Contract for CreatePoolMetadata {
 
     fn undo(&self, realm: Realm) -> &'static str {
         match realm {
-            Realm::Images => "never done: images have no kernel",
+            Realm::Images => commit::UNDO_ON_IMAGES,
             Realm::Live => "the LV is removed, unless somebody uses it",
         }
     }
@@ -161,6 +197,9 @@ impl Contract for CreatePoolMetadata {
         }
         if let Some(spare) = &self.pool.spare {
             return self.show_spare(now, spare, signature);
+        }
+        if now.realm == Realm::Images {
+            return self.add(now, signature);
         }
         let setup = lvm_of(now)?;
         let extents = self.pool.size.get().to_string();

@@ -2,21 +2,28 @@
 //!
 //! Effect: the LVs below the pool have more extents, which LVM chooses; an active pool uses them at
 //! once, others when they are activated. Half way: one of them is larger; the other can simply be
-//! extended again. Undo: none, as the kernel may have used what was added. Equivalent: `lvextend`.
+//! extended again. Undo: none, as the kernel may have used what was added; on images the old text.
+//! Equivalent: `lvextend`.
 
 use serde::{Deserialize, Serialize};
 
-use crate::diff::LargerPool;
-use crate::ids::{VgName, VgUuid};
+use crate::diff::{Claim, LargerPool};
+use crate::ids::{PvUuid, VgName, VgUuid};
 use crate::model::compare::Difference;
+use crate::model::extent_map::ExtentRange;
 use crate::model::inventory::{Inventory, Realm};
+use crate::model::vg::Vg;
 use crate::operation::act::Act;
 use crate::operation::command::{devices_of_vg, devices_option, lvm, lvm_of};
+use crate::operation::commit_metadata::current_text;
 use crate::operation::pools::pool_of;
 use crate::operation::{
-    Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, live_commit,
+    Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, commit, live_commit,
 };
 use crate::plan::hazard::Hazard;
+use crate::text::edit::set_pool_len;
+use crate::text::new_lv::grow_lv;
+use crate::text::tree::Section;
 use crate::units::Extents;
 
 /// Makes the metadata or the data of a thin pool larger.
@@ -28,6 +35,36 @@ pub struct ExtendPool {
     pub name: VgName,
     /// The pool, and how large it becomes.
     pub pool: LargerPool,
+}
+
+impl ExtendPool {
+    /// On images: the text with longer LVs, on the extents that were chosen.
+    fn commit(&self, now: &Inventory, signature: &Signature) -> Result<Lowered, Unfit> {
+        let pool = pool_of(now, self.vg, self.pool.uuid, &self.pool.name)?;
+        let names = (pool.metadata.name.clone(), pool.data.name.clone());
+        let data_len = self.pool.data.unwrap_or_else(|| pool.data.len());
+        let change = commit::Change {
+            vg: self.vg,
+            base: current_text(now, self.vg)?,
+            repair: &[],
+            description: format!("Written by lvmend: extend_pool {}", self.pool.name),
+        };
+        let edit = |text: &mut Section<'_>, vg: &Vg| {
+            for (lv, place) in
+                [(&names.0, &self.pool.metadata_place), (&names.1, &self.pool.data_place)]
+            {
+                let pieces: Vec<(PvUuid, ExtentRange)> =
+                    place.iter().flat_map(Claim::ranges).collect();
+                grow_lv(text, vg, lv, &pieces)?;
+            }
+            set_pool_len(text, &self.pool.name, data_len)
+        };
+        let is_ours = |difference: &Difference| {
+            let Difference::LvGrown { lv, .. } = difference else { return false };
+            [&names.0, &names.1, &self.pool.name].contains(&lv)
+        };
+        commit::lower(now, &change, signature, edit, is_ours)
+    }
 }
 
 impl Contract for ExtendPool {
@@ -57,13 +94,14 @@ impl Contract for ExtendPool {
 
     fn risk(&self, realm: Realm) -> Risk {
         match realm {
-            Realm::Images | Realm::Live => Risk::OneWay,
+            Realm::Images => Risk::Reversible,
+            Realm::Live => Risk::OneWay,
         }
     }
 
     fn undo(&self, realm: Realm) -> &'static str {
         match realm {
-            Realm::Images => "never done: images are not extended",
+            Realm::Images => commit::UNDO_ON_IMAGES,
             Realm::Live => "none: LVM does not make thin pools smaller, and nothing is lost by it",
         }
     }
@@ -72,7 +110,10 @@ impl Contract for ExtendPool {
         Vec::new()
     }
 
-    fn lower(&self, now: &Inventory, _: &Signature) -> Result<Lowered, Unfit> {
+    fn lower(&self, now: &Inventory, signature: &Signature) -> Result<Lowered, Unfit> {
+        if now.realm == Realm::Images {
+            return self.commit(now, signature);
+        }
         let pool = pool_of(now, self.vg, self.pool.uuid, &self.pool.name)?;
         let setup = lvm_of(now)?;
         let mut predicted = now.clone();

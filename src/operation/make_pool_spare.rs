@@ -69,7 +69,7 @@ impl MakePoolSpare {
 
     fn pieces(&self, vg: &Vg, needed: Extents) -> Result<Vec<(PvUuid, ExtentRange)>, Unfit> {
         let none = || Unfit::new(format!("VG {} has no {needed} free any more", self.name));
-        allocate(vg, needed).ok_or_else(none)
+        allocate(vg, needed, &[]).ok_or_else(none)
     }
 
     /// The very LV that was made here, as it was made.
@@ -131,11 +131,9 @@ impl Contract for MakePoolSpare {
             let pieces = self.pieces(vg, self.spare.size)?;
             let edit = |text: &mut Section<'_>, vg: &Vg| {
                 let (made, host) = (signature.time, &signature.node);
-                add_lv(
-                    text,
-                    vg,
-                    &NewLv { name: &self.spare.name, uuid, pieces: &pieces, made, host },
-                )
+                let name = &self.spare.name;
+                let pieces = &pieces;
+                add_lv(text, vg, &NewLv { name, uuid, pieces, made, host, shown_with_tag: None })
             };
             return self.commit(now, signature, edit);
         }

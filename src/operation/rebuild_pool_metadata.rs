@@ -2,20 +2,20 @@
 //!
 //! Effect: the old metadata is copied into the scratch directory, dumped there, and restored into
 //! the new LV; then that is checked, and held to what LVM and the old metadata know of devices and
-//! mappings. The old metadata LV is only read, through the extents it lies on: nothing is activated.
-//! Half way: the new LV holds anything; it can simply be written again. Undo: none needed, as the
-//! pool does not have it yet. Equivalent: `thin_dump`, `thin_restore`, `thin_check`.
+//! mappings. On images it is restored into the scratch directory, held to all that there, and written
+//! to the extents of the new LV. The old metadata LV is only read, through the extents it lies on:
+//! nothing is activated. Half way: the new LV holds anything; it can simply be written again. Undo:
+//! none needed, as the pool does not have it yet; on images what the evidence has of those extents. Equivalent: `thin_dump`, `thin_restore`, `thin_check`.
 
 use serde::{Deserialize, Serialize};
 
-use crate::diff::{RebuiltDevice, RebuiltPool, extents_of, refuse_in_use};
+use crate::diff::{Claim, RebuiltDevice, RebuiltPool, extents_of, refuse_in_use};
 use crate::ids::{VgName, VgUuid};
 use crate::model::inventory::{Inventory, Realm};
 use crate::model::live::{LvmLayer, lvm_device_name};
 use crate::model::vg::Lv;
-use crate::operation::act::{Act, CopyDevice, RebuildThin};
+use crate::operation::act::{Act, CopyDevice, RebuildThin, RebuildTo};
 use crate::operation::activation::{current, predict_active, with_live};
-use crate::operation::command::live_of;
 use crate::operation::content::content_of;
 use crate::operation::pools::{change_active, check_inactive, check_seen, pool_of};
 use crate::operation::{Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit};
@@ -36,7 +36,7 @@ pub struct RebuildPoolMetadata {
 impl RebuildPoolMetadata {
     /// The LV that was made for it; none where it is not there yet.
     fn made<'a>(&self, now: &'a Inventory) -> Result<Option<&'a Lv>, Unfit> {
-        let (live, vg) = (live_of(now)?, current(now, self.vg)?);
+        let vg = current(now, self.vg)?;
         let name = &self.pool.beside;
         let Some(lv) = vg.lv(name) else { return Ok(None) };
         let is_it =
@@ -44,6 +44,7 @@ impl RebuildPoolMetadata {
         if !is_it {
             return Err(Unfit::new(format!("LV {name} is not the one that was made")));
         }
+        let Some(live) = now.live.as_deref() else { return Ok(Some(lv)) };
         if let Some(refusal) = refuse_in_use(live, vg, lv, &[]) {
             return Err(Unfit::in_use(format!("LV {name} is not written: {}", refusal.why)));
         }
@@ -53,15 +54,23 @@ impl RebuildPoolMetadata {
         Ok(Some(lv))
     }
 
-    /// Its device, as the kernel names it once it is active.
-    fn device(&self, lv: Option<&Lv>, extent_size: Sectors) -> CopyDevice {
-        CopyDevice {
+    /// Where the new metadata goes: on a machine its device, as the kernel names it once it is active.
+    fn to(
+        &self,
+        now: &Inventory,
+        lv: Option<&Lv>,
+        extent_size: Sectors,
+    ) -> Result<RebuildTo, Unfit> {
+        if let (Realm::Images, Some(lv)) = (now.realm, lv) {
+            return content_of(now, self.vg, lv.uuid).map(RebuildTo::Extents);
+        }
+        Ok(RebuildTo::Device(CopyDevice {
             path: format!("/dev/mapper/{}", lvm_device_name(&self.name, &self.pool.beside)),
             dm_uuid: lv.map_or_else(String::new, |lv| {
                 LvmLayer { vg: self.vg, lv: lv.uuid, suffix: String::new() }.to_string()
             }),
             size: self.pool.size.bytes_shown(extent_size),
-        }
+        }))
     }
 }
 
@@ -101,7 +110,7 @@ impl Contract for RebuildPoolMetadata {
 
     fn undo(&self, realm: Realm) -> &'static str {
         match realm {
-            Realm::Images => "never done: images have no kernel",
+            Realm::Images => "what stood in the extents before is put back from the evidence",
             Realm::Live => "none needed: the pool has not got it yet, and the LV is removed",
         }
     }
@@ -117,11 +126,13 @@ impl Contract for RebuildPoolMetadata {
         let content = content_of(now, self.vg, pool.metadata.uuid)?;
         // In the dry run it is not there yet; after a power cut it is there, and not active.
         let made = self.made(now)?;
-        let to = self.device(made, pool.vg.extent_size);
+        let to = self.to(now, made, pool.vg.extent_size)?;
         let (mut acts, mut predicted) = (Vec::new(), now.clone());
-        if let Some(lv) = made.filter(|lv| !live_of(now).is_ok_and(|l| l.is_up(self.vg, lv.uuid))) {
+        let live = now.live.as_deref();
+        let asleep = live.zip(made).filter(|(live, lv)| !live.is_up(self.vg, lv.uuid));
+        if let Some((live, lv)) = asleep {
             acts.push(change_active(now, self.vg, &self.pool.beside, "-ay")?);
-            let mut live = live_of(now)?.clone();
+            let mut live = live.clone();
             predict_active(&mut live, pool.vg, lv, false);
             predicted = with_live(now, live);
         }
@@ -135,6 +146,10 @@ impl Contract for RebuildPoolMetadata {
         });
         acts.push(act);
         Ok(Lowered { acts, predicted })
+    }
+
+    fn writes_over(&self) -> &[Claim] {
+        &self.pool.place
     }
 
     fn probe(&self, _: &Inventory) -> Probe {

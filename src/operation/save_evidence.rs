@@ -6,12 +6,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::diff::Claim;
 use crate::ids::{DeviceName, LvUuid, PvUuid, VgUuid};
 use crate::model::device::{Device, DiskArea};
+use crate::model::extent_map::ExtentRange;
 use crate::model::inventory::{Inventory, Realm};
 use crate::model::mapping::{Piece, Place};
 use crate::ondisk::area_header::HEADER_SIZE;
 use crate::operation::act::{Act, ContentFrom, Region};
+use crate::operation::activation::current;
 use crate::operation::content::content_of;
 use crate::operation::{Contract, Lowered, Probe, Resource, Signature, Touches, Unfit};
 use crate::plan::hazard::Hazard;
@@ -32,6 +35,9 @@ pub struct SaveEvidence {
     /// LVs with metadata of thin pools that are worked on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub thin_metadata: Vec<LvUuid>,
+    /// Free extents that are written as a whole, on images.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extents: Vec<Claim>,
 }
 
 impl SaveEvidence {
@@ -53,6 +59,7 @@ impl SaveEvidence {
         for lv in &self.thin_metadata {
             regions.extend(regions_of_lv(now, self.vg, *lv)?);
         }
+        regions.extend(regions_of_extents(now, self.vg, &self.extents)?);
         Ok(merged(regions))
     }
 }
@@ -75,6 +82,28 @@ fn regions_of_lv(now: &Inventory, vg: VgUuid, lv: LvUuid) -> Result<Vec<Region>,
         Some(place().ok_or_else(away))
     };
     map.pieces().filter_map(region).collect()
+}
+
+/// Where extents lie on the devices.
+pub fn regions_of_extents(
+    now: &Inventory,
+    vg: VgUuid,
+    claims: &[Claim],
+) -> Result<Vec<Region>, Unfit> {
+    if claims.is_empty() {
+        return Ok(Vec::new());
+    }
+    let vg = current(now, vg)?;
+    let region = |(pv, range): (PvUuid, ExtentRange)| {
+        let place = || {
+            let device = now.devices_of(pv).first()?.name.clone();
+            let offset = vg.pv(pv)?.extent_start(range.first, vg.extent_size)?.bytes()?;
+            let len = range.len().sectors(vg.extent_size)?.bytes()?;
+            Some(Region { device, offset, len })
+        };
+        place().ok_or_else(|| Unfit::new(format!("PV {pv} is not there any more")))
+    };
+    claims.iter().flat_map(Claim::ranges).map(region).collect()
 }
 
 /// Regions in order, those that touch or overlap as one.

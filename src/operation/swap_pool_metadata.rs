@@ -3,7 +3,8 @@
 //! Effect: the LV with the new metadata becomes the pool's, and the old one is a visible LV under
 //! the name that the new one had; its content stays as it is. Half way: the pool has one or the
 //! other. Undo: they are exchanged again, as long as the pool was not activated with the new one.
-//! Equivalent: `lvconvert --thinpool … --poolmetadata …`.
+//! Equivalent: `lvconvert --thinpool … --poolmetadata …`; on images a text in which the two have
+//! changed places.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,14 +12,19 @@ use crate::diff::{RebuiltPool, extents_of};
 use crate::ids::{LvName, VgName, VgUuid};
 use crate::model::compare::Difference;
 use crate::model::inventory::{Inventory, Realm};
+use crate::model::thin_pool::ThinSuperblockBlock;
+use crate::model::vg::Vg;
 use crate::operation::act::Act;
 use crate::operation::activation::current;
 use crate::operation::command::{devices_of_vg, devices_option, lvm, lvm_of};
+use crate::operation::commit_metadata::current_text;
 use crate::operation::pools::{change_active, check_inactive, check_seen, is_part_of, pool_of};
 use crate::operation::{
-    Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, live_commit,
+    Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, commit, live_commit,
 };
 use crate::plan::hazard::Hazard;
+use crate::text::edit::swap_segments;
+use crate::text::tree::Section;
 
 /// Gives a thin pool its new metadata.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +49,36 @@ impl SwapPoolMetadata {
         args.extend(["--poolmetadata".to_owned(), beside]);
         args.extend(devices);
         Ok(vec![down, Act::Run(lvm(setup, args))])
+    }
+
+    /// On images the two change places in the text.
+    fn commit(&self, now: &Inventory, signature: &Signature) -> Result<Lowered, Unfit> {
+        let pool = pool_of(now, self.vg, self.pool.uuid, &self.pool.name)?;
+        let metadata = pool.metadata.name.clone();
+        let change = commit::Change {
+            vg: self.vg,
+            base: current_text(now, self.vg)?,
+            repair: &[],
+            description: format!("Written by lvmend: swap_pool_metadata {}", self.pool.name),
+        };
+        let edit =
+            |text: &mut Section<'_>, _: &Vg| swap_segments(text, &metadata, &self.pool.beside);
+        let mut lowered =
+            commit::lower(now, &change, signature, edit, |difference| self.allows(difference))?;
+        self.predict_new(now, &mut lowered.predicted);
+        Ok(lowered)
+    }
+
+    /// What the pool tells with its new metadata, as the trial showed; in a run it is read again.
+    fn predict_new(&self, now: &Inventory, predicted: &mut Inventory) {
+        let key = (self.vg, self.pool.uuid);
+        let trial = now.trials.get(&key).and_then(|trial| trial.as_ref().ok());
+        let rebuilt = trial.and_then(|trial| trial.rebuilt.as_ref()?.as_ref().ok());
+        if let (Some(rebuilt), Some(found)) = (rebuilt, predicted.pools.get_mut(&key)) {
+            found.block = ThinSuperblockBlock::Sound(rebuilt.new.superblock);
+            found.mapped = Ok(rebuilt.new.devices.keys().copied().collect());
+            found.details = Ok(rebuilt.new.devices.clone());
+        }
     }
 
     /// Whether the pool has the old metadata.
@@ -80,7 +116,10 @@ impl Contract for SwapPoolMetadata {
 
     fn undo(&self, realm: Realm) -> &'static str {
         match realm {
-            Realm::Images => "never done: images have no kernel",
+            Realm::Images => {
+                "area headers, then texts, are put back byte by byte, as long as the pool was not \
+                 used since"
+            }
             Realm::Live => {
                 "the old metadata is swapped in again, as long as the pool was not activated since"
             }
@@ -91,7 +130,7 @@ impl Contract for SwapPoolMetadata {
         Vec::new()
     }
 
-    fn lower(&self, now: &Inventory, _: &Signature) -> Result<Lowered, Unfit> {
+    fn lower(&self, now: &Inventory, signature: &Signature) -> Result<Lowered, Unfit> {
         let pool = pool_of(now, self.vg, self.pool.uuid, &self.pool.name)?;
         check_inactive(now, &pool)?;
         // Who used the pool since made the dump old.
@@ -99,6 +138,9 @@ impl Contract for SwapPoolMetadata {
         if !self.has_old(now)? {
             let why = format!("thin pool {} has other metadata by now", self.pool.name);
             return Err(Unfit::new(why));
+        }
+        if now.realm == Realm::Images {
+            return self.commit(now, signature);
         }
         let mut predicted = now.clone();
         live_commit::count_up(&mut predicted, self.vg);

@@ -10,7 +10,7 @@ use crate::ids::ForeignText;
 use crate::model::compare::differences;
 use crate::model::inventory::Inventory;
 use crate::model::thin_pool::Mend;
-use crate::operation::act::{Act, Write, WriteOf};
+use crate::operation::act::{Act, RebuildThin, RebuildTo, Write, WriteOf};
 use crate::operation::{Operation, Stage};
 use crate::plan::Plan;
 use crate::report::{Head, text_diff};
@@ -218,15 +218,7 @@ fn does(acts: &[Act]) -> Vec<String> {
                 let path = ForeignText::from(to.path.as_str());
                 lines.push(format!("reads {size} of LV {}, writes over {path}", content.name));
             }
-            Act::RebuildThin(rebuild) => {
-                let repair = if rebuild.mend == Some(Mend::Repair) { " -r" } else { "" };
-                let to = ForeignText::from(rebuild.to.path.as_str());
-                let name = &rebuild.content.name;
-                lines.push(format!("reads LV {name} into the scratch directory"));
-                lines.push(format!("runs thin_dump{repair} -o DUMP on that copy"));
-                lines.push(format!("runs thin_restore -i DUMP -o {to}, and thin_check {to}"));
-                lines.push("compares devices, mapped blocks and transaction id".to_owned());
-            }
+            Act::RebuildThin(rebuild) => lines.extend(rebuild_lines(rebuild)),
             Act::Run(command) => lines.push(format!("runs {command}")),
             Act::WriteLocked(write) => {
                 lines.push(format!("holding LVM's locks, runs {}", write.command));
@@ -236,6 +228,24 @@ fn does(acts: &[Act]) -> Vec<String> {
                 lines.push(format!("reads {size} of LV {}", content.name));
             }
         }
+    }
+    lines
+}
+
+fn rebuild_lines(rebuild: &RebuildThin) -> Vec<String> {
+    let repair = if rebuild.mend == Some(Mend::Repair) { " -r" } else { "" };
+    let to = match &rebuild.to {
+        RebuildTo::Device(device) => ForeignText::from(device.path.as_str()).to_string(),
+        RebuildTo::Extents(_) => "NEW".to_owned(),
+    };
+    let mut lines = vec![
+        format!("reads LV {} into the scratch directory", rebuild.content.name),
+        format!("runs thin_dump{repair} -o DUMP on that copy; DUMP is kept, packed, with the run"),
+        format!("runs thin_restore -i DUMP -o {to}, and thin_check {to}"),
+        "compares devices, mapped blocks and transaction id".to_owned(),
+    ];
+    if let RebuildTo::Extents(content) = &rebuild.to {
+        lines.push(format!("writes NEW to where LV {} lies, and reads it back", content.name));
     }
     lines
 }

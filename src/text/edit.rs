@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::ids::{LvName, LvmUuid, PvUuid};
 use crate::text::tree::{Body, Entry, Section, Value};
+use crate::units::Extents;
 
 /// Why a change cannot be made to a text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,19 +57,28 @@ fn pv_section<'s, 'a>(
 /// # Errors
 /// [`EditError`], when there is no such pool.
 pub fn set_transaction_id(vg: &mut Section<'_>, pool: &LvName, id: u64) -> Result<(), EditError> {
+    pool_segment(vg, pool)?.set_value("transaction_id", Value::integer(id), "pool");
+    Ok(())
+}
+
+/// The only segment that a thin pool has.
+fn pool_segment<'s, 'a>(
+    vg: &'s mut Section<'a>,
+    pool: &LvName,
+) -> Result<&'s mut Section<'a>, EditError> {
     let lvs = vg.section_mut(b"logical_volumes").ok_or(EditError::NoSection("logical_volumes"))?;
     let no_pool = || EditError::DoesNotFit(format!("{pool} is no thin pool in the metadata"));
     let lv = lvs.section_mut(pool.as_str().as_bytes()).ok_or_else(no_pool)?;
-    let segments = lv.entries.iter_mut().filter_map(|entry| match &mut entry.body {
+    let mut segments = lv.entries.iter_mut().filter_map(|entry| match &mut entry.body {
         Body::Section(segment) => Some(segment),
         Body::Value(_) => None,
     });
-    let mut pools =
-        segments.filter(|s| s.value("type").and_then(Value::as_text) == Some(b"thin-pool"));
-    let segment = pools.next().ok_or_else(no_pool)?;
-
-    segment.set_value("transaction_id", Value::integer(id), "pool");
-    Ok(())
+    match (segments.next(), segments.next()) {
+        (Some(only), None) if only.value("type").and_then(Value::as_text) == Some(b"thin-pool") => {
+            Ok(only)
+        }
+        _ => Err(no_pool()),
+    }
 }
 
 /// Gives an LV that nothing refers to another name, shows it or hides it, and tags it or takes the tag
@@ -87,9 +97,8 @@ pub fn rename_lv(
         return Err(EditError::DoesNotFit(format!("the name `{to}` is taken")));
     }
     let entry = lvs.entries.iter_mut().find(|entry| *entry.key == *from.as_str().as_bytes());
-    let no_lv = || EditError::DoesNotFit(format!("LV {from} is not in the metadata"));
-    let entry = entry.ok_or_else(no_lv)?;
-    let Body::Section(section) = &mut entry.body else { return Err(no_lv()) };
+    let entry = entry.ok_or_else(|| no_lv(from))?;
+    let Body::Section(section) = &mut entry.body else { return Err(no_lv(from)) };
     entry.key = Cow::Owned(to.as_str().as_bytes().to_vec());
     if is_shown {
         add_word(section, "status", "VISIBLE");
@@ -98,6 +107,44 @@ pub fn rename_lv(
         remove_word(section, "status", b"VISIBLE");
         remove_word(section, "tags", tag.as_bytes());
     }
+    Ok(())
+}
+
+/// Two LVs change places on the disks: each gets the segments of the other, and nothing else.
+///
+/// # Errors
+/// [`EditError`], when one of them is not there.
+pub fn swap_segments(vg: &mut Section<'_>, one: &LvName, other: &LvName) -> Result<(), EditError> {
+    let lvs = vg.section_mut(b"logical_volumes").ok_or(EditError::NoSection("logical_volumes"))?;
+    let mut of_one = take_segments(lvs, one)?;
+    let mut of_other = take_segments(lvs, other)?;
+    for (lv, segments) in [(one, &mut of_other), (other, &mut of_one)] {
+        let section = lvs.section_mut(lv.as_str().as_bytes()).ok_or_else(|| no_lv(lv))?;
+        let count = u64::try_from(segments.len()).unwrap_or(0);
+        section.set_value("segment_count", Value::integer(count), "flags");
+        section.entries.append(segments);
+    }
+    Ok(())
+}
+
+fn take_segments<'a>(lvs: &mut Section<'a>, lv: &LvName) -> Result<Vec<Entry<'a>>, EditError> {
+    let section = lvs.section_mut(lv.as_str().as_bytes()).ok_or_else(|| no_lv(lv))?;
+    let is_segment = |entry: &Entry<'_>| matches!(entry.body, Body::Section(_));
+    let (segments, rest) = std::mem::take(&mut section.entries).into_iter().partition(is_segment);
+    section.entries = rest;
+    Ok(segments)
+}
+
+fn no_lv(lv: &LvName) -> EditError {
+    EditError::DoesNotFit(format!("LV {lv} is not in the metadata"))
+}
+
+/// Gives a thin pool as many extents as its data has.
+///
+/// # Errors
+/// [`EditError`], when there is no such pool, or it is not in one piece.
+pub fn set_pool_len(vg: &mut Section<'_>, pool: &LvName, len: Extents) -> Result<(), EditError> {
+    pool_segment(vg, pool)?.set_value("extent_count", Value::integer(len.get()), "start_extent");
     Ok(())
 }
 
@@ -111,7 +158,7 @@ pub fn remove_lv(vg: &mut Section<'_>, lv: &LvName) -> Result<(), EditError> {
     let before = lvs.entries.len();
     lvs.entries.retain(|entry| !is_it(entry));
     if lvs.entries.len() == before {
-        return Err(EditError::DoesNotFit(format!("LV {lv} is not in the metadata")));
+        return Err(no_lv(lv));
     }
     Ok(())
 }

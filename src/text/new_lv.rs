@@ -10,7 +10,7 @@ use crate::text::splice::{make_lvs_section, write_as_in};
 use crate::text::tree::{Body, Entry, Section, Value};
 use crate::units::Extents;
 
-/// A hidden, linear LV.
+/// A linear LV.
 pub struct NewLv<'a> {
     /// What it is called.
     pub name: &'a LvName,
@@ -22,6 +22,8 @@ pub struct NewLv<'a> {
     pub made: i64,
     /// The node that it was made on.
     pub host: &'a ForeignText,
+    /// What it is tagged with, where people are to see it; it is hidden else.
+    pub shown_with_tag: Option<&'a str>,
 }
 
 /// Puts it in.
@@ -33,16 +35,23 @@ pub fn add_lv(into: &mut Section<'_>, vg: &Vg, new: &NewLv<'_>) -> Result<(), Ed
         return Err(EditError::DoesNotFit(format!("the name `{}` is taken", new.name)));
     }
     let words = |words: &[&str]| Value::List(words.iter().map(|word| Value::text(word)).collect());
+    let status: &[&str] = match new.shown_with_tag {
+        Some(_) => &["READ", "WRITE", "VISIBLE"],
+        None => &["READ", "WRITE"],
+    };
     let mut section = Section::default();
     let values = [
         ("id", Value::text(&new.uuid.to_string())),
-        ("status", words(&["READ", "WRITE"])),
+        ("status", words(status)),
         ("flags", words(&[])),
         ("creation_time", Value::integer(u64::try_from(new.made).unwrap_or(0))),
         ("creation_host", Value::text(new.host.raw())),
         ("segment_count", Value::integer(0)),
     ];
     section.entries = values.map(|(key, value)| value_of(key, value)).to_vec();
+    if let Some(tag) = new.shown_with_tag {
+        section.set_value("tags", words(&[tag]), "flags");
+    }
     write_as_in(&mut section, vg);
     append(&mut section, vg, new.pieces)?;
     make_lvs_section(into);
@@ -142,7 +151,14 @@ mod tests {
         let uuid = "yLMfFb-9yOk-vf1N-FTmz-5NiL-F5lx-NNmkuN".parse().unwrap();
         let pv = before.pvs[0].uuid;
         let (pieces, host) = ([(pv, range(4, 2)), (pv, range(9, 1))], ForeignText::from("lab"));
-        let new = NewLv { name: &name, uuid, pieces: &pieces, made: 7, host: &host };
+        let new = NewLv {
+            name: &name,
+            uuid,
+            pieces: &pieces,
+            made: 7,
+            host: &host,
+            shown_with_tag: None,
+        };
         add_lv(&mut text, &before, &new).unwrap();
         let after = read(&text);
         let lv = after.lv(&name).unwrap();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use lvmend::host::fake::Schedule;
 use lvmend::model::inventory::Realm;
+use lvmend::ondisk::thin_superblock::BLOCK_SIZE;
 use lvmend::operation::{ExtendVg, MountAgain, Operation};
 
 use crate::live_pools;
@@ -179,16 +180,20 @@ fn the_table_of_operations_is_what_plans_say() {
         "0".repeat(64)
     );
     let no_spare = |desk: &Desk| desk.lvm(&[0, 1], &["lvremove -y vg/lvol0_pmspare"]);
-    let ahead = |desk: &Desk| {
+    let changed = |desk: &Desk, change: fn(&mut [u8; BLOCK_SIZE])| {
         let (disk, start, _) = thin_pools::place(&World::of("thin").look());
         let mut image = fs::read(desk.image(disk)).unwrap();
-        thin_pools::superblock(&mut image[start..], |block| block[48] += 2);
+        thin_pools::superblock(&mut image[start..], change);
         fs::write(desk.image(disk), &image).unwrap();
     };
+    let ahead = |desk: &Desk| changed(desk, |block| block[48] += 2);
+    let flagged = |desk: &Desk| changed(desk, |block| block[4] |= 1);
+    let flagged_and_small = live_pools::asks("metadata: {state: sound}, data: {min_size: 12MiB}");
     let of_pool = live_pools::asks("metadata: {state: sound, spare: present}");
     let mut rows = Vec::new();
     rows.extend(operations_of("thin", no_spare, &of_pool));
     rows.extend(operations_of("thin", ahead, &of_pool));
+    rows.extend(operations_of("thin", flagged, &flagged_and_small));
     rows.extend(operations_of("plain", lost_label, sound));
     rows.extend(operations_of("plain", damaged_area, sound));
     rows.extend(operations_of("missing-pv", nothing, returned));

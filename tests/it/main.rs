@@ -60,6 +60,7 @@ mod support;
 mod text;
 mod text_round_trip;
 mod thin_content;
+mod thin_images;
 mod thin_pools;
 mod thin_trial;
 mod tidy;

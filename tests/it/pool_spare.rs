@@ -133,7 +133,7 @@ fn three_pvs() -> Vg {
 fn one_run_where_there_is_one_and_else_the_first() {
     let vg = three_pvs();
     let found = |needed: u64| -> Option<Vec<(usize, String)>> {
-        let taken = allocate(&vg, Extents::new(needed))?;
+        let taken = allocate(&vg, Extents::new(needed), &[])?;
         let at = |pv: PvUuid| vg.pvs.iter().position(|known| known.uuid == pv).unwrap();
         Some(taken.into_iter().map(|(pv, range)| (at(pv), range.to_string())).collect())
     };

@@ -14,7 +14,7 @@ use crate::support::world::World;
 use crate::thin_pools::place;
 
 /// Every thin LV, and what it holds.
-fn digests(world: &World) -> Vec<(String, Result<Digest, String>)> {
+pub fn digests(world: &World) -> Vec<(String, Result<Digest, String>)> {
     let inventory = world.look();
     let vg = inventory.vgs.values().next().unwrap().current.clone().unwrap();
     let is_thin = |kind: &SegmentKind| matches!(kind, SegmentKind::Thin { .. });

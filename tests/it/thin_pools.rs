@@ -15,12 +15,13 @@ use crate::support::machine::{edit, machine, mapped_lv, snapshot, vg};
 use crate::support::world::World;
 use lvmend::host::fake::Schedule;
 
-/// Where the metadata of the pool begins, and how long it is: all of it lies on one disk.
+/// Where the metadata of the pool begins, and how long its first piece is, which is all of it unless it
+/// was made longer.
 pub fn place(inventory: &Inventory) -> (usize, usize, usize) {
     let vg = inventory.vgs.values().next().unwrap().current.clone().unwrap();
     let pool = pools(inventory, &vg)[0].metadata.name.clone();
     let lv = vg.lv(&pool).unwrap();
-    let [segment] = lv.segments.as_slice() else { panic!("several segments") };
+    let segment = &lv.segments[0];
     let [Area::Pv { pv, first }] = segment.kind.areas() else { panic!("not linear") };
     let extent = vg.extent_size.get();
     let sector = vg.pvs[*pv].pe_start.get() + first.get() * extent;

@@ -31,6 +31,7 @@ mod thin_killed;
 mod thin_mirrored;
 mod thin_needs_check;
 mod thin_no_room;
+mod thin_on_images;
 mod thin_power_off;
 mod thin_salvaged;
 mod thin_several;
@@ -45,7 +46,7 @@ mod witness;
 use crate::scenario::Scenario;
 
 /// In the order in which they are run.
-pub const ALL: [Scenario; 45] = [
+pub const ALL: [Scenario; 46] = [
     boots::SCENARIO,
     images::SCENARIO,
     disks_come_back::SCENARIO,
@@ -73,6 +74,7 @@ pub const ALL: [Scenario; 45] = [
     thin_salvaged::OTHER_TOOLS,
     thin_mirrored::SCENARIO,
     thin_copied::SCENARIO,
+    thin_on_images::SCENARIO,
     thin_spare::SCENARIO,
     thin_no_room::SCENARIO,
     thin_several::SCENARIO,

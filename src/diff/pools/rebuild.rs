@@ -37,6 +37,9 @@ pub struct RebuiltPool {
     pub expected: Expected,
     /// How long the new metadata is.
     pub size: Extents,
+    /// The extents of the new metadata, in its order, on images; else LVM chooses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub place: Vec<Claim>,
     /// The VG's spare for pool metadata, where that becomes it for lack of other room.
     pub spare: Option<LvName>,
     /// How many further copies of it there are, each on a PV of its own, as of the old.
@@ -85,18 +88,22 @@ impl Subject<'_> {
             _ => None,
         };
         let size = spare.map_or(wanted_size.max(self.pool.metadata.len()), Lv::len);
-        match (spare, mirrors) {
-            (Some(spare), _) => why.push(format!(
-                "the VG has no room for it: the spare {} becomes it (another one is made by `spare: \
-                 present`, when there is room)",
-                spare.name
-            )),
-            (None, 0) => room.take(size),
+        let place = match (spare, mirrors) {
+            (Some(spare), _) => {
+                why.push(format!(
+                    "the VG has no room for it: the spare {} becomes it (another one is made by \
+                     `spare: present`, when there is room)",
+                    spare.name
+                ));
+                if room.is_chosen() { extents_of(self.vg(), spare) } else { Vec::new() }
+            }
+            (None, 0) => room.place(size),
             // Each copy has one more extent for what RAID notes.
             (None, more) => {
                 room.take_mirrored(more.saturating_add(1), size.saturating_add(Extents::new(1)));
+                Vec::new()
             }
-        }
+        };
         why.push(format!(
             "rebuilt on a copy it needs {} of metadata; the new volume is {} large",
             rebuilt.new.superblock.metadata.bytes(METADATA_BLOCK),
@@ -110,6 +117,7 @@ impl Subject<'_> {
             seen,
             expected: salvaged.expected,
             size,
+            place,
             spare: spare.map(|spare| spare.name.clone()),
             mirrors,
             mend: rebuilt.mend,
@@ -163,10 +171,7 @@ impl Subject<'_> {
             [Segment { kind: SegmentKind::Raid { level: RaidLevel::Raid1, legs, .. }, .. }] => {
                 u32::try_from(legs.len().saturating_sub(1)).ok()
             }
-            segments => {
-                let is_plain = |s: &Segment| matches!(s.kind, SegmentKind::Striped { .. });
-                segments.iter().all(is_plain).then_some(0)
-            }
+            segments => segments.iter().all(|segment| segment.kind.is_striped()).then_some(0),
         }
     }
 

@@ -1,7 +1,10 @@
 //! Whether the VG has room for what pools need.
 
-use crate::diff::{Context, Refusal, RefusalCode};
-use crate::model::extent_map::ExtentMap;
+use crate::diff::{Change, Claim, Context, Refusal, RefusalCode};
+use crate::ids::PvUuid;
+use crate::model::allocation::allocate;
+use crate::model::extent_map::{ExtentMap, ExtentRange};
+use crate::model::inventory::Realm;
 use crate::model::parts::pool_metadata_spare;
 use crate::model::vg::{Lv, Pv, Vg};
 use crate::units::Extents;
@@ -14,9 +17,50 @@ pub(super) struct Room<'a> {
     pub mirrored: Vec<(u32, Extents)>,
     /// Whether the spare for pool metadata is taken by now.
     pub spare_is_taken: bool,
+    /// On images, where nobody else chooses: the extents that are taken by now.
+    pub chosen: Option<Vec<(PvUuid, ExtentRange)>>,
 }
 
 impl<'a> Room<'a> {
+    /// The VG as it is, but for what these changes bring back.
+    pub fn of(vg: &'a Vg, realm: Realm, changes: &[Change]) -> Self {
+        let recovered = changes.iter().flat_map(|change| match change {
+            Change::RecoverLv(lost) => lost.claims.iter().flat_map(Claim::ranges).collect(),
+            Change::WriteLabel(_)
+            | Change::WriteAreas(_)
+            | Change::RestorePv(_)
+            | Change::Extend(_)
+            | Change::Deactivate(_)
+            | Change::Activate(_)
+            | Change::Refresh(_)
+            | Change::ExtendPool(_)
+            | Change::ClearNeedsCheck(_)
+            | Change::RebuildPool(_)
+            | Change::SetTransactionId(_)
+            | Change::MakeSpare(_) => Vec::new(),
+        });
+        let chosen = match realm {
+            Realm::Images => Some(recovered.collect()),
+            Realm::Live => None,
+        };
+        let (needed, mirrored) = (Extents::ZERO, Vec::new());
+        Self { vg, needed, mirrored, spare_is_taken: false, chosen }
+    }
+
+    /// Whether extents are chosen here, rather than by LVM.
+    pub const fn is_chosen(&self) -> bool {
+        self.chosen.is_some()
+    }
+
+    /// So many extents; which, on images, where there are as many.
+    pub fn place(&mut self, needed: Extents) -> Vec<Claim> {
+        self.take(needed);
+        let Some(chosen) = &mut self.chosen else { return Vec::new() };
+        let pieces = allocate(self.vg, needed, chosen).unwrap_or_default();
+        chosen.extend(&pieces);
+        Claim::in_order(&pieces)
+    }
+
     /// The spare, where it is long enough and there is no other room left.
     pub fn spare_for(&mut self, needed: Extents) -> Option<&'a Lv> {
         let free: Extents = self.free().into_iter().sum();

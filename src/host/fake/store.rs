@@ -127,6 +127,17 @@ impl RunStore for FakeStore {
         })
     }
 
+    fn put_from(
+        &mut self,
+        run: &str,
+        name: &str,
+        content: &mut dyn std::io::Read,
+    ) -> Result<(), HostError> {
+        let mut bytes = Vec::new();
+        content.read_to_end(&mut bytes).map_err(|cause| HostError::new("write", name, cause))?;
+        self.put(run, name, &bytes)
+    }
+
     fn get(&self, run: &str, name: &str) -> Result<Vec<u8>, HostError> {
         let runs = self.runs.borrow();
         let found = runs.get(run).and_then(|run| run.files.get(name).cloned());

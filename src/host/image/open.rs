@@ -118,13 +118,17 @@ fn is_read_only(path: &str) -> bool {
     eaccess(path, AccessFlags::W_OK).is_err()
 }
 
-/// Opens images for changing them, alone.
+/// Opens images for changing them, alone; copies are made in `scratch` for the time being.
 ///
 /// # Errors
 /// [`OpenImageError`]: also for files behind a loop device, open in another process, or locked.
-pub fn open_for_writing(images: &[ImageFile]) -> Result<ImageHost<LockedFile>, OpenImageError> {
+pub fn open_for_writing(
+    images: &[ImageFile],
+    scratch: &str,
+) -> Result<ImageHost<LockedFile>, OpenImageError> {
     check_paths(images)?;
     let mut host = ImageHost::new(Clock::System, files::machine());
+    host.set_scratch(scratch.to_owned());
     for image in images {
         let path = &image.path;
         let error = |e| HostError::new("open", path, e);

@@ -13,7 +13,8 @@ use crate::host::linux::lvm_lock::VgLocks;
 use crate::host::linux::run_lock::RunLock;
 use crate::host::linux::thin_rebuild;
 use crate::host::{
-    ActError, DeviceInfo, HostError, Machine, Performed, Progress, ReadHost, TargetState, WriteHost,
+    ActError, DeviceInfo, HostError, KeptFile, Machine, Performed, Progress, ReadHost, TargetState,
+    WriteHost,
 };
 use crate::ids::DeviceName;
 use crate::model::device::AreaHeader;
@@ -21,7 +22,7 @@ use crate::model::inventory::Realm;
 use crate::model::live::Live;
 use crate::ondisk::area_header::{HEADER_SIZE, parse_area_header};
 use crate::ondisk::bytes::sector_at;
-use crate::operation::act::{Act, CopyFile};
+use crate::operation::act::{Act, CopyFile, RebuildTo};
 use crate::operation::command::{DeviceStamp, LockedWrite, Pointers};
 use crate::units::Bytes;
 
@@ -34,12 +35,14 @@ pub struct LinuxWriter {
     wait: Duration,
     /// Where copies are made for the time being.
     scratch: String,
+    /// What the last act made that is to be kept.
+    made: Option<KeptFile>,
 }
 
 impl LinuxWriter {
     /// For as long as this lives no other run can begin on the VG the lock is of.
     pub fn new(host: LinuxHost, lock: RunLock, wait: Duration, scratch: String) -> Self {
-        Self { host, lock, wait, scratch }
+        Self { host, lock, wait, scratch, made: None }
     }
 
     /// Writes metadata while nobody else can, if nobody did since it was worked out.
@@ -161,8 +164,14 @@ impl WriteHost for LinuxWriter {
                 Ok(Performed::default())
             }
             Act::RebuildThin(rebuild) => {
-                let kept = Kept { run: self.lock.file(), lvm: Vec::new() };
-                thin_rebuild::rebuild(&self.host, &kept, &self.scratch, rebuild, progress)
+                let RebuildTo::Device(to) = &rebuild.to else {
+                    return Err(ActError::Unsupported("a running machine writes to devices"));
+                };
+                let (kept, what) = (Kept { run: self.lock.file(), lvm: Vec::new() }, (rebuild, to));
+                let (performed, dump) =
+                    thin_rebuild::rebuild(&self.host, &kept, &self.scratch, what, progress)?;
+                self.made = Some(dump);
+                Ok(performed)
             }
             Act::CopyToFile { content, to } => Ok(copy::copy_to_file(self, content, to, progress)?),
             Act::CopyToDevice { content, to } => copy_over(self, content, to, progress),
@@ -178,6 +187,10 @@ impl WriteHost for LinuxWriter {
 
     fn clean_up(&mut self, copy: &CopyFile) -> Result<(), HostError> {
         copy::clean_up(copy)
+    }
+
+    fn take_kept(&mut self) -> Option<KeptFile> {
+        self.made.take()
     }
 
     fn patience(&self) -> Duration {

@@ -58,7 +58,7 @@ fn act_shown(act: &Act) -> String {
             format!(
                 "rebuilds {} in {}, {}, for {}",
                 rebuild.content.name,
-                rebuild.to.path,
+                rebuild.to.shown(),
                 rebuild.mend.map_or("as it is".to_owned(), |mend| format!("{mend:?}")),
                 devices.collect::<Vec<_>>().join(" ")
             )

@@ -17,6 +17,9 @@ use crate::support::fixture::Fixture;
 /// When it always is, in tests.
 pub const NOW: i64 = 1_800_000_000;
 
+/// Where the thin tools work: they read directly, which not every file system lets them.
+pub const SCRATCH: &str = env!("CARGO_TARGET_TMPDIR");
+
 /// Disks and runs in memory.
 pub struct World {
     pub disks: Vec<(String, FakeDisk)>,
@@ -84,6 +87,7 @@ impl World {
     pub fn host_where(&self, is_read_only: impl Fn(&str) -> bool) -> ImageHost<FakeDisk> {
         let machine = Machine { node: "lab".into(), description: "Linux lab".into() };
         let mut host = ImageHost::new(Clock::Fixed(NOW), machine);
+        host.set_scratch(SCRATCH.to_owned());
         for (name, disk) in &self.disks {
             let file = ImageFile {
                 name: DeviceName::whole(name.as_str()),
@@ -115,15 +119,21 @@ impl World {
         let sealed = planned.seal(plan, "lvmend test", String::new());
         let on_failure = plan.document.policy.on_failure;
         let mut host = self.host();
+        let scope = self.scope_of_run();
         let mut engine = Engine {
             host: &mut host,
             store: &mut self.store,
             evidence_copy: None,
             listener: &mut Deaf,
             stop: &|| false,
-            scope: self.scope.clone(),
+            scope,
         };
         lvmend::execute::apply(&mut engine, &sealed, on_failure, world, signature())
+    }
+
+    /// What was judged when planning is not judged again.
+    fn scope_of_run(&self) -> Scope {
+        Scope { pools: None, ..self.scope.clone() }
     }
 
     pub fn resume(&mut self, run: &str) -> Result<RunReport, RunError> {
@@ -142,13 +152,14 @@ impl World {
         let world = self.look();
         let mut host = self.host();
         let resumer = Resumer { program: "lvmend test".to_owned(), time: host.now() };
+        let scope = self.scope_of_run();
         let mut engine = Engine {
             host: &mut host,
             store: &mut self.store,
             evidence_copy: None,
             listener: &mut Deaf,
             stop: &|| false,
-            scope: self.scope.clone(),
+            scope,
         };
         what(&mut engine, run, world, &resumer)
     }

@@ -1,0 +1,262 @@
+//! Thin pools on images, mended without a kernel: metadata is rebuilt where the new LV lies, and
+//! swapped as a commit of a text; pools are made larger. What the volumes hold is what the kernel read.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use lvmend::discover::JudgedPools;
+use lvmend::execute::Outcome;
+use lvmend::fault::find;
+use lvmend::host::RunStore;
+use lvmend::host::copy::copy_through;
+use lvmend::host::fake::{Fault, Schedule};
+use lvmend::host::thin_tools::ThinTools;
+use lvmend::ids::Digest;
+use lvmend::model::inventory::Inventory;
+use lvmend::model::pools::pools;
+use lvmend::model::vg::Vg;
+use lvmend::operation::Operation;
+use lvmend::operation::content::content_of;
+
+use crate::live_pools::asks;
+use crate::support::fixture::Fixture;
+use crate::support::machine::{snapshot, told};
+use crate::support::world::{SCRATCH, World, plan};
+use crate::thin_content::digests;
+use crate::thin_pools::{place, superblock};
+
+type Bytes = Vec<(String, Vec<u8>)>;
+
+/// The disks of the fixture, its pool metadata changed.
+fn broken(change: impl Fn(&mut [u8])) -> Bytes {
+    let (disk, start, len) = place(&World::of("thin").look());
+    let mut disks = Fixture::new("thin").disks();
+    change(&mut disks[disk].1[start..start + len]);
+    disks
+}
+
+fn world_of(disks: Bytes, rebuild: bool) -> World {
+    let mut world = World::with(disks, &Schedule::quiet());
+    let names = BTreeMap::from([("pool".parse().unwrap(), rebuild)]);
+    world.scope.pools = Some(JudgedPools { names, scratch: SCRATCH.to_owned() });
+    world
+}
+
+fn vg(inventory: &Inventory) -> std::sync::Arc<Vg> {
+    inventory.vgs.values().next().unwrap().current.clone().unwrap()
+}
+
+/// Where a tree of the sound metadata begins.
+fn root(of: impl Fn(&lvmend::model::thin_pool::ThinSuperblock) -> u64) -> usize {
+    let inventory = World::of("thin").look();
+    let found = *inventory.pools.values().next().unwrap().superblock().unwrap();
+    usize::try_from(of(&found)).unwrap() * 4096
+}
+
+fn sound_digests() -> BTreeMap<String, Digest> {
+    let found = digests(&World::of("thin"));
+    found.into_iter().map(|(name, digest)| (name, digest.unwrap())).collect()
+}
+
+/// The metadata that the pool has now, by the tools.
+fn check(world: &World) -> Result<(), String> {
+    let inventory = world.look();
+    let vg = vg(&inventory);
+    let metadata = pools(&inventory, &vg)[0].metadata.uuid;
+    let content = content_of(&inventory, vg.uuid, metadata).unwrap();
+    let mut bytes = Vec::new();
+    copy_through(&world.host(), &content, &mut |_| {}, &mut |_, piece| {
+        bytes.extend_from_slice(piece);
+        Ok(())
+    })
+    .unwrap();
+    let directory = tempfile::tempdir_in(SCRATCH).unwrap();
+    let file = directory.path().join("tmeta");
+    fs::write(&file, bytes).unwrap();
+    ThinTools::find().unwrap().check(file.to_str().unwrap()).unwrap()
+}
+
+/// Applies the plan; nothing is wrong then, nothing is lost, and nothing is left to be done. Rolled
+/// back, every byte is what it was.
+fn is_mended(what: &str, world: &mut World, of_pool: &str) {
+    let before = world.contents();
+    let plan = plan(&asks(of_pool));
+    let report = world.must_apply(&plan);
+    let after = world.look();
+    assert_eq!(find(&after), [], "{what}");
+    assert_eq!(check(world), Ok(()), "{what}");
+    let held: BTreeMap<String, Digest> =
+        digests(world).into_iter().map(|(name, digest)| (name, digest.unwrap())).collect();
+    assert_eq!(held, sound_digests(), "{what}");
+    assert_eq!(world.plan(&plan).graph.operations, [], "{what}");
+    let back = world.rollback(&report.run).unwrap();
+    assert_eq!(back.outcome, Outcome::RolledBack, "{what}: {back:#?}");
+    assert!(world.contents() == before, "{what}: rolled back, it is not as it was");
+}
+
+const SOUND: &str = "metadata: {state: sound}";
+
+#[test]
+fn damage_that_loses_nothing() {
+    let bitmap = root(|found| found.data_bitmap_root);
+    let details = root(|found| found.details_root);
+    for (what, disks) in [
+        ("flag", broken(|metadata| superblock(metadata, |block| block[4] |= 1))),
+        ("checksum of the superblock", broken(|metadata| metadata[500] ^= 1)),
+        ("space map", broken(|metadata| metadata[bitmap + 40] ^= 1)),
+        ("list of devices", broken(|metadata| metadata[details + 40] ^= 1)),
+    ] {
+        is_mended(what, &mut world_of(disks, false), SOUND);
+    }
+    let rebuilt = "metadata: {state: sound, method: rebuild, min_size: 3MiB, spare: present}";
+    is_mended("too small", &mut world_of(broken(|_| ()), true), rebuilt);
+}
+
+#[test]
+fn what_is_planned() {
+    let mut all = String::new();
+    let flagged = || broken(|metadata| superblock(metadata, |block| block[4] |= 1));
+    for (what, disks, of_pool) in [
+        ("flagged", flagged(), SOUND),
+        ("flagged, no rebuild", flagged(), "metadata: {state: sound, method: extend}"),
+        (
+            "longer",
+            broken(|_| ()),
+            "metadata: {state: sound, min_size: 3MiB}, data: {min_size: 12MiB}",
+        ),
+        ("too much", broken(|_| ()), "data: {min_size: 200MiB}"),
+    ] {
+        let planned = world_of(disks, false).plan(&plan(&asks(of_pool)));
+        let of = |operation: &Operation| {
+            let (title, why) = (operation.contract().title(), operation.contract().reasons());
+            format!("{title}\n  {}\n", why.join("\n  "))
+        };
+        let operations: String = planned.graph.operations.iter().map(of).collect();
+        all += &format!("# {what}\n{operations}{}\n", told(&planned));
+    }
+    snapshot("thin-images", &all);
+}
+
+#[test]
+fn pools_are_made_larger() {
+    let larger = "metadata: {state: sound, min_size: 3MiB}, data: {min_size: 12MiB}";
+    is_mended("longer", &mut world_of(broken(|_| ()), false), larger);
+    let mut world = world_of(broken(|_| ()), false);
+    world.must_apply(&plan(&asks(larger)));
+    let (inventory, mib) = (world.look(), 1_u64 << 20);
+    let vg = vg(&inventory);
+    let pool = pools(&inventory, &vg)[0];
+    let size = |lv: &lvmend::model::vg::Lv| lv.len().bytes_shown(vg.extent_size).get();
+    assert_eq!(
+        (size(pool.metadata), size(pool.data), size(pool.lv)),
+        (3 * mib, 12 * mib, 12 * mib)
+    );
+}
+
+/// The kernel has let the pool in since: it counts on its new metadata.
+#[test]
+fn what_was_used_since_is_not_taken_back() {
+    let flagged = broken(|metadata| superblock(metadata, |block| block[4] |= 1));
+    for (disks, of_pool, sizes) in [
+        (flagged, SOUND, None),
+        (broken(|_| ()), "metadata: {state: sound, min_size: 3MiB}", Some(3_u64 << 8)),
+    ] {
+        let mut world = world_of(disks, false);
+        let report = world.must_apply(&plan(&asks(of_pool)));
+        let (disk, start, len) = place(&world.look());
+        let mut used: Bytes =
+            world.contents().into_iter().map(|(name, disk)| (name, disk.to_vec())).collect();
+        superblock(&mut used[disk].1[start..start + len], |block| {
+            block[48] ^= 1;
+            if let Some(blocks) = sizes {
+                // The space map of the metadata counts its blocks.
+                block[192..200].copy_from_slice(&blocks.to_le_bytes());
+            }
+        });
+        let used = used.into_iter().map(|(name, disk)| (name, disk.into())).collect();
+        let mut world = world.continued(used, &Schedule::quiet());
+        let before = world.contents();
+        let back = world.rollback(&report.run).unwrap();
+        assert_eq!(back.outcome, Outcome::Stuck, "{back:#?}");
+        assert!(world.contents() == before, "{of_pool}: something was taken back");
+    }
+}
+
+/// The dump that the new metadata was made of stays with the run.
+#[test]
+fn the_dump_is_kept() {
+    use std::io::Read as _;
+    let mut world = world_of(broken(|metadata| metadata[500] ^= 1), false);
+    let report = world.must_apply(&plan(&asks(SOUND)));
+    let packed = world.store.get(&report.run, "evidence/thin_dump-pool_tmeta.xml.gz").unwrap();
+    let mut dump = String::new();
+    flate2::read::GzDecoder::new(packed.as_slice()).read_to_string(&mut dump).unwrap();
+    assert_eq!(dump.matches("<device ").count(), 4, "{dump}");
+}
+
+/// Every write and record fails, before it is done and after: forward or back, everything is whole.
+#[test]
+fn whatever_fails_on_the_way() {
+    let disks = || broken(|metadata| metadata[500] ^= 1);
+    let plan = plan(&asks(SOUND));
+    let mut quiet = world_of(disks(), false);
+    let before = quiet.contents();
+    quiet.must_apply(&plan);
+    let (after, log) = (quiet.contents(), quiet.schedule.borrow().log().to_vec());
+    let is_old = |world: &World| world.contents() == before;
+    for (at, what) in (0..).zip(&log) {
+        // The new metadata is the largest write: it may be there in part.
+        let is_large = what.starts_with("write of 2097152");
+        let torn = is_large.then_some(Fault::CrashTorn { sectors: 100 });
+        for fault in [Fault::Fail, Fault::Crash].into_iter().chain(torn) {
+            let schedule = Schedule::striking(at, fault);
+            let mut world = World::with(quiet_disks(&before), &schedule);
+            world.scope = quiet.scope.clone();
+            let result = world.apply(&plan);
+            let what = format!("{at} {what} {fault:?}");
+            assert!(schedule.borrow().struck().is_some(), "{what}: the fault never fired");
+            if let Ok(report) = &result {
+                let is_whole = match report.outcome {
+                    Outcome::Done => world.contents() == after,
+                    Outcome::RolledBack | Outcome::Failed => is_old(&world),
+                    Outcome::Incomplete | Outcome::Stuck | Outcome::Abandoned => false,
+                };
+                assert!(is_whole, "{what}: {report:#?}");
+                continue;
+            }
+            let found = world.store.runs().unwrap();
+            let begun = found.iter().find(|run| !world.store.journal(run).unwrap().is_empty());
+            let Some(run) = begun.cloned() else {
+                assert!(is_old(&world), "{what}");
+                continue;
+            };
+            let mut resumed = world.continued(world.contents(), &Schedule::quiet());
+            match resumed.resume(&run) {
+                Ok(report) if report.outcome == Outcome::Done => {
+                    assert!(resumed.contents() == after, "{what}: resumed, it ends elsewhere");
+                }
+                other => {
+                    let over = format!("{other:?}");
+                    assert!(
+                        over.contains("is over") || over.contains("RolledBack"),
+                        "{what}: {over}"
+                    );
+                }
+            }
+            let mut back = world.continued(world.contents(), &Schedule::quiet());
+            match back.rollback(&run) {
+                Ok(report) => {
+                    assert_eq!(report.outcome, Outcome::RolledBack, "{what}: {report:#?}");
+                }
+                Err(error) => assert!(error.to_string().contains("is over"), "{what}: {error}"),
+            }
+            assert!(is_old(&back), "{what}: rolled back, it is not as it was");
+        }
+    }
+}
+
+fn quiet_disks(
+    disks: &[(String, lvmend::host::fake::DiskImage)],
+) -> Vec<(String, lvmend::host::fake::DiskImage)> {
+    disks.to_vec()
+}
