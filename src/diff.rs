@@ -37,8 +37,8 @@ pub use extend::{BlankDevice, NewDevices, not_blank};
 pub use label::identity_of;
 pub use live::{in_the_way, refuse_users, users};
 pub use pools::{
-    Expected, FlaggedPool, LargerPool, Loss, NewSpare, NumberedPool, RebuiltDevice, RebuiltPool,
-    extents_of, losses, other_coverage, other_trees, unusable,
+    Expected, FlaggedPool, LargerPool, Loss, LostThinLv, NewSpare, NumberedPool, RebuiltDevice,
+    RebuiltPool, extents_of, losses, other_coverage, other_trees, unusable,
 };
 pub use refresh::RefreshedLv;
 
@@ -91,6 +91,8 @@ pub enum Change {
     RebuildPool(RebuiltPool),
     /// A thin pool has another transaction id than LVM's text, and the same devices.
     SetTransactionId(NumberedPool),
+    /// The device of a thin LV is in no metadata of its pool.
+    DropThinLv(LostThinLv),
     /// The spare for pool metadata is not there, or too short.
     MakeSpare(NewSpare),
 }
@@ -107,6 +109,7 @@ impl Change {
             | Self::ExtendPool(_)
             | Self::RebuildPool(_)
             | Self::SetTransactionId(_)
+            | Self::DropThinLv(_)
             | Self::MakeSpare(_) => true,
             Self::Deactivate(_)
             | Self::Activate(_)

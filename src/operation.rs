@@ -19,6 +19,7 @@ mod copy_lv;
 mod create_pool_metadata;
 mod deactivate_lvs;
 mod disturbs;
+mod drop_thin_lv;
 mod extend_pool;
 mod extend_vg;
 mod live_commit;
@@ -54,6 +55,7 @@ pub use commit_metadata::CommitMetadata;
 pub use copy_lv::{CopyLv, CopyTo, OverwrittenLv};
 pub use create_pool_metadata::CreatePoolMetadata;
 pub use deactivate_lvs::DeactivateLvs;
+pub use drop_thin_lv::DropThinLv;
 pub use extend_pool::ExtendPool;
 pub use extend_vg::ExtendVg;
 pub use make_pool_spare::MakePoolSpare;
@@ -96,6 +98,8 @@ pub enum Operation {
     SwapPoolMetadata(SwapPoolMetadata),
     /// Makes LVM's text say the transaction id that a thin pool has.
     SetTransactionId(SetTransactionId),
+    /// Takes a thin LV out of LVM's text whose device is in no metadata.
+    DropThinLv(DropThinLv),
     /// Makes the spare for pool metadata, or makes it longer.
     MakePoolSpare(MakePoolSpare),
     /// Clears the flag `needs_check` of a thin pool.
@@ -131,6 +135,7 @@ impl Operation {
             Self::RebuildPoolMetadata(operation) => operation,
             Self::SwapPoolMetadata(operation) => operation,
             Self::SetTransactionId(operation) => operation,
+            Self::DropThinLv(operation) => operation,
             Self::MakePoolSpare(operation) => operation,
             Self::ClearNeedsCheck(operation) => operation,
             Self::RefreshLvs(operation) => operation,
@@ -157,6 +162,7 @@ impl Operation {
             Self::RebuildPoolMetadata(_) => "rebuild_pool_metadata",
             Self::SwapPoolMetadata(_) => "swap_pool_metadata",
             Self::SetTransactionId(_) => "set_transaction_id",
+            Self::DropThinLv(_) => "drop_thin_lv",
             Self::MakePoolSpare(_) => "make_pool_spare",
             Self::ClearNeedsCheck(_) => "clear_needs_check",
             Self::RefreshLvs(_) => "refresh_lvs",
@@ -185,6 +191,7 @@ impl Operation {
             | Self::RestoreMissingPv(_)
             | Self::ExtendVg(_)
             | Self::SetTransactionId(_)
+            | Self::DropThinLv(_)
             | Self::MakePoolSpare(_)
             | Self::ClearNeedsCheck(_)
             | Self::RefreshLvs(_)
@@ -223,6 +230,7 @@ impl Operation {
             | Self::RebuildPoolMetadata(_)
             | Self::SwapPoolMetadata(_)
             | Self::SetTransactionId(_)
+            | Self::DropThinLv(_)
             | Self::MakePoolSpare(_)
             | Self::ClearNeedsCheck(_)
             | Self::RefreshLvs(_) => None,

@@ -1,6 +1,7 @@
 //! What each fuzz target does with its input: read it, and hold what was read to what must be true
 //! of it. The tests run the same over samples.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lvmend::discover::{self, Depth, Scope};
@@ -13,12 +14,15 @@ use lvmend::host::image::{Clock, ImageFile, ImageHost};
 use lvmend::ids::{DeviceName, Digest, LvmUuid, PvUuid};
 use lvmend::model::device::{DiskArea, Slot, Slots};
 use lvmend::model::extent_map::ExtentMap;
+use lvmend::model::thin_pool::PoolByText;
 use lvmend::ondisk::area_header::{encode_area_header, parse_area_header};
 use lvmend::ondisk::label::{Label, LabelSector, parse_label};
 use lvmend::ondisk::ring::{RingRange, candidates, checked_text, next_position};
 use lvmend::ondisk::signature::{Ends, signatures};
 use lvmend::ondisk::thin_mappings::{blocks_mapped_twice, read_mappings};
+use lvmend::ondisk::thin_mend::mend;
 use lvmend::ondisk::thin_node::node_checksum;
+use lvmend::ondisk::thin_roots::find_roots;
 use lvmend::ondisk::thin_space::read_allocated;
 use lvmend::ondisk::thin_superblock::{BLOCK_SIZE, parse_thin_superblock, superblock_checksum};
 use lvmend::ondisk::thin_tree::{read_details, read_mapped_devices};
@@ -32,7 +36,7 @@ use lvmend::text::frame::Frame;
 use lvmend::text::parser::parse;
 use lvmend::text::read_text;
 use lvmend::text::write::{DeviceHints, write_vg};
-use lvmend::units::Bytes;
+use lvmend::units::{Bytes, Sectors};
 
 fn filled<const N: usize>(data: &[u8]) -> [u8; N] {
     let mut block = [0; N];
@@ -149,6 +153,11 @@ pub fn thin_superblock(data: &[u8]) {
         let _ = read_mappings(1, 1 << 20, &mut read).map(|all| all.devices.len());
         let _ = blocks_mapped_twice(1, 1 << 20, &mut read);
         let _ = read_allocated(1, 1 << 20, &mut read).map(|blocks| blocks.without(&blocks));
+        let (transaction_id, data_block, data_blocks) = (1, Sectors::new(128), 1 << 20);
+        let devices = BTreeMap::from([(u32::from(data.get(1).copied().unwrap_or(1)), 0)]);
+        let text = PoolByText { transaction_id, data_block, data_blocks, devices };
+        let _ = mend(&text, 8, &mut read).map(|mended| mended.map(|mended| mended.blocks.len()));
+        let _ = find_roots(&text, 8, &mut read).map(|roots| roots.others);
     }
 }
 

@@ -95,6 +95,7 @@ impl Found<'_> {
             (Some(lost), _, Activation::Active) => self.activate_recovered(lost),
             // It comes back without being activated.
             (Some(_), _, Activation::Inactive) | (_, _, Activation::Unchanged) => Ok(()),
+            (None, Some(lv), Activation::Active) if is_dropped(lv, diff) => Ok(()),
             (None, Some(lv), Activation::Active) => self.activate(lv, diff),
             (None, Some(lv), Activation::Inactive) => self.deactivate(lv),
             (None, None, _) => {
@@ -268,6 +269,13 @@ fn stack_of<'vg>(vg: &'vg Vg, lv: &'vg Lv) -> Vec<&'vg Lv> {
     let pool = lv.pool().and_then(|pool| vg.lv(pool));
     let tops = std::iter::once(lv).chain(pool);
     tops.flat_map(|top| std::iter::once(top).chain(parts_of(vg, top))).collect()
+}
+
+/// Whether it is taken out of the metadata.
+fn is_dropped(lv: &Lv, diff: &Diff) -> bool {
+    diff.changes
+        .iter()
+        .any(|change| matches!(change, Change::DropThinLv(dropped) if dropped.uuid == lv.uuid))
 }
 
 fn refusal(code: RefusalCode, lv: &LvName, why: &str) -> Refusal {

@@ -4,13 +4,12 @@
 //! and hold the world to it.
 
 mod loss;
+mod lost_lv;
 mod rebuild;
 mod room;
 mod salvage;
 mod size;
 mod spare;
-
-use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +21,7 @@ use crate::ids::{LvName, LvUuid};
 use crate::model::inventory::Realm;
 use crate::model::live::PoolMode;
 use crate::model::pools::{Pool, Transactions, pool};
-use crate::model::thin_pool::{PoolMetadata as OnDisk, PoolTrial, ThinDevice};
+use crate::model::thin_pool::{PoolMetadata as OnDisk, PoolTrial};
 use crate::model::vg::{Lv, Vg};
 use crate::plan::document::{PoolMetadata, PoolMethod};
 use crate::plan::hazard::Hazard;
@@ -30,6 +29,7 @@ use crate::plan::resolve::WantedPool;
 use crate::units::{Bytes, Extents};
 
 pub use loss::{Expected, Loss, RebuiltDevice, losses, other_coverage, other_trees, unusable};
+pub use lost_lv::LostThinLv;
 pub use rebuild::{RebuiltPool, extents_of};
 pub use spare::NewSpare;
 
@@ -141,6 +141,7 @@ impl Subject<'_> {
             | Change::Refresh(_)
             | Change::ClearNeedsCheck(_)
             | Change::SetTransactionId(_)
+            | Change::DropThinLv(_)
             | Change::MakeSpare(_) => false,
         };
         if self.context.inventory.realm == Realm::Live || !changes.iter().any(on_odd) {
@@ -219,13 +220,14 @@ impl Subject<'_> {
                     .with_help("`method: auto`, or `rebuild`"))
             }
             PoolMethod::Auto if !why.is_empty() => {
-                changes.push(self.rebuild(wanted, trial, why, room)?);
+                changes.extend(self.rebuild(wanted, trial, why, room)?);
                 Ok(changes)
             }
             PoolMethod::Rebuild if !why.is_empty() || needs_check || size.is_some() => {
                 let is_news = needs_check && why.is_empty();
                 why.extend(is_news.then(|| "flagged needs_check".to_owned()));
-                changes.push(self.rebuild(wanted, trial, why, room)?);
+                changes.retain(|change| !matches!(change, Change::DropThinLv(_)));
+                changes.extend(self.rebuild(wanted, trial, why, room)?);
                 Ok(changes)
             }
             PoolMethod::Auto | PoolMethod::Extend | PoolMethod::Rebuild => {
@@ -308,35 +310,14 @@ impl Subject<'_> {
         self.pool.chunk_size.bytes().unwrap_or(Bytes::ZERO)
     }
 
-    /// Thin LVs whose device is not among these.
-    fn refuse_lvs_without_device(
-        &self,
-        devices: &BTreeMap<u32, ThinDevice>,
-    ) -> Result<(), Refusal> {
-        let lost = self.pool.lvs_not_in(devices);
-        if lost.is_empty() {
-            return Ok(());
-        }
-        let names: Vec<String> = lost.iter().map(|(_, name)| name.to_string()).collect();
-        let why = format!(
-            "its list of devices lacks those of {}: no rebuild brings them back",
-            names.join(", ")
-        );
-        Err(self.refuse(RefusalCode::PoolContradiction, why).with_help(
-            "an older copy of the metadata, such as POOL_meta0, may have them; let nothing write to the \
-             pool before",
-        ))
-    }
-
     /// LVM's text and the pool must have the same devices. Where they have, a transaction id that
     /// differs is only a number, though a pool that is behind may lack what was written since; where
     /// they have not, which of them is right is for a person.
-    fn contradictions(&self) -> Result<Option<Change>, Refusal> {
-        if let Some(Ok(devices)) = self.pool.on_disk.map(|found| &found.details) {
-            self.refuse_lvs_without_device(devices)?;
-        }
+    fn contradictions(&self) -> Result<Vec<Change>, Refusal> {
+        let devices = self.pool.on_disk.and_then(|found| found.details.as_ref().ok());
+        let mut changes = devices.map(|devices| self.lost_lvs(devices)).unwrap_or_default();
         let Some(Transactions::Differ { pool, text }) = self.pool.transactions() else {
-            return Ok(None);
+            return Ok(changes);
         };
         let against = if self.pool.messages.is_empty() {
             self.other_devices()
@@ -347,7 +328,8 @@ impl Subject<'_> {
             let (uuid, name) = (self.pool.lv.uuid, self.pool.lv.name.clone());
             let hazards = if pool < text { self.went_back() } else { Vec::new() };
             let numbered = NumberedPool { uuid, name, text, own: pool, hazards };
-            return Ok(Some(Change::SetTransactionId(numbered)));
+            changes.push(Change::SetTransactionId(numbered));
+            return Ok(changes);
         };
         let back = if pool < text { ", so one of them went back in time" } else { "" };
         let why =

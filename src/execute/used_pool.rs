@@ -28,6 +28,7 @@ pub(crate) fn refuse(run: &Run<'_, '_>, operation: &Operation) -> Result<(), Str
         | Operation::CreatePoolMetadata(_)
         | Operation::RebuildPoolMetadata(_)
         | Operation::SetTransactionId(_)
+        | Operation::DropThinLv(_)
         | Operation::MakePoolSpare(_)
         | Operation::ClearNeedsCheck(_)
         | Operation::RefreshLvs(_)

@@ -1,21 +1,19 @@
 //! Changes, tasks and checks to operations.
 
 mod over;
+mod pools;
 
 use std::collections::BTreeMap;
 
-use crate::diff::{ActiveLv, Change, Diff, RebuiltPool, Refusal, RefusalCode, to_unmount};
+use crate::diff::{Change, Diff, Refusal, RefusalCode, to_unmount};
 use crate::graph::{Graph, order};
 use crate::ids::{DeviceName, Digest, LvName, LvUuid, PvUuid, VgName, VgUuid};
 use crate::model::device::{DiskArea, MetadataArea, RingContent, SlotText};
 use crate::model::inventory::{CopyManifest, Inventory, Realm, Space, TargetFile};
-use crate::model::segment::SegmentKind;
 use crate::model::vg::Vg;
 use crate::operation::{
-    ActivateLvs, CheckSha256, ClearNeedsCheck, CommitMetadata, CopyLv, CopyTo, CreatePoolMetadata,
-    DeactivateLvs, ExtendPool, ExtendVg, MakePoolSpare, Operation, RebuildPoolMetadata, RefreshLvs,
-    RestoreMissingPv, SaveEvidence, SetTransactionId, SpliceLv, SwapPoolMetadata, Unmount,
-    WritePvLabel,
+    ActivateLvs, CheckSha256, CommitMetadata, CopyLv, CopyTo, DeactivateLvs, ExtendVg, Operation,
+    RefreshLvs, RestoreMissingPv, SaveEvidence, SpliceLv, Unmount, WritePvLabel,
 };
 use crate::plan::document::{Check, CopyTarget, Task};
 use crate::plan::resolve::Goals;
@@ -60,22 +58,12 @@ impl Builder<'_> {
         };
         let operations = |change: &Change| {
             vec![match change {
-                Change::RebuildPool(pool) => return self.rebuild(&name, pool),
-                Change::ExtendPool(pool) => {
-                    Operation::ExtendPool(ExtendPool { vg, name: name.clone(), pool: pool.clone() })
-                }
-                Change::SetTransactionId(pool) => {
-                    let (name, pool) = (name.clone(), pool.clone());
-                    Operation::SetTransactionId(SetTransactionId { vg, name, pool })
-                }
-                Change::MakeSpare(spare) => {
-                    let (name, spare) = (name.clone(), spare.clone());
-                    Operation::MakePoolSpare(MakePoolSpare { vg, name, spare })
-                }
-                Change::ClearNeedsCheck(pool) => {
-                    let (name, pool) = (name.clone(), pool.clone());
-                    Operation::ClearNeedsCheck(ClearNeedsCheck { vg, name, pool })
-                }
+                Change::RebuildPool(_)
+                | Change::ExtendPool(_)
+                | Change::SetTransactionId(_)
+                | Change::DropThinLv(_)
+                | Change::MakeSpare(_)
+                | Change::ClearNeedsCheck(_) => return self.of_pool(&name, change),
                 Change::WriteLabel(lost) => {
                     Operation::WritePvLabel(WritePvLabel { vg, lost: lost.clone() })
                 }
@@ -122,21 +110,6 @@ impl Builder<'_> {
         self.diff.changes.iter().flat_map(operations).collect()
     }
 
-    /// New metadata of a thin pool: an LV for it, what goes into it, and its place in the pool.
-    fn rebuild(&self, name: &VgName, pool: &RebuiltPool) -> Vec<Operation> {
-        let vg = self.goals.vg;
-        let (one, two, three) = (name.clone(), name.clone(), name.clone());
-        vec![
-            Operation::CreatePoolMetadata(CreatePoolMetadata { vg, name: one, pool: pool.clone() }),
-            Operation::RebuildPoolMetadata(RebuildPoolMetadata {
-                vg,
-                name: two,
-                pool: pool.clone(),
-            }),
-            Operation::SwapPoolMetadata(SwapPoolMetadata { vg, name: three, pool: pool.clone() }),
-        ]
-    }
-
     /// What is mounted from LVs that are deactivated.
     fn unmounts(&self) -> Option<Operation> {
         let live = self.inventory.live.as_deref()?;
@@ -179,53 +152,6 @@ impl Builder<'_> {
         Operation::SaveEvidence(SaveEvidence { vg, pvs, unlabelled, thin_metadata, extents })
     }
 
-    /// Pools that this plan rebuilds and that come into use with these LVs.
-    fn new_metadata_of(&self, lvs: &[ActiveLv]) -> Vec<LvName> {
-        let Some(vg) = self.current() else { return Vec::new() };
-        let lies_in = |lv: &ActiveLv, wanted: &RebuiltPool| {
-            let segments = vg.lv_by_uuid(lv.uuid).map_or(&[][..], |lv| lv.segments.as_slice());
-            let mut segments = segments.iter().map(|segment| &segment.kind);
-            lv.uuid == wanted.uuid
-                || segments.any(
-                    |kind| matches!(kind, SegmentKind::Thin { pool, .. } if *pool == wanted.name),
-                )
-        };
-        let rebuilt = self.diff.changes.iter().filter_map(|change| {
-            let Change::RebuildPool(pool) = change else { return None };
-            lvs.iter().any(|lv| lies_in(lv, pool)).then(|| pool.name.clone())
-        });
-        rebuilt.collect()
-    }
-
-    /// The metadata of thin pools that are rebuilt, or whose flag is cleared.
-    fn thin_metadata(&self) -> Vec<LvUuid> {
-        let Some(vg) = self.current() else { return Vec::new() };
-        let mut found: Vec<LvUuid> = Vec::new();
-        for change in &self.diff.changes {
-            let uuid = match change {
-                Change::RebuildPool(pool) => pool.uuid,
-                Change::ClearNeedsCheck(pool) => pool.uuid,
-                Change::WriteLabel(_)
-                | Change::WriteAreas(_)
-                | Change::RestorePv(_)
-                | Change::RecoverLv(_)
-                | Change::Extend(_)
-                | Change::Deactivate(_)
-                | Change::Activate(_)
-                | Change::Refresh(_)
-                | Change::SetTransactionId(_)
-                | Change::MakeSpare(_)
-                | Change::ExtendPool(_) => continue,
-            };
-            let lv = vg.lv_by_uuid(uuid);
-            let found_pool = lv.and_then(|lv| crate::model::pools::pool(self.inventory, vg, lv));
-            found.extend(found_pool.map(|pool| pool.metadata.uuid));
-        }
-        found.sort_unstable();
-        found.dedup();
-        found
-    }
-
     /// The LV of this name and its size: as it is, or as it will be once it is recovered.
     fn lv(&self, name: &LvName) -> Option<(LvUuid, Bytes)> {
         let recovered = self.diff.changes.iter().find_map(|change| match change {
@@ -242,6 +168,7 @@ impl Builder<'_> {
             | Change::ClearNeedsCheck(_)
             | Change::RebuildPool(_)
             | Change::SetTransactionId(_)
+            | Change::DropThinLv(_)
             | Change::MakeSpare(_) => None,
         });
         recovered.or_else(|| {

@@ -23,7 +23,7 @@ fn rank(operation: &Operation) -> Rank {
         Operation::SaveEvidence(_) => 0,
         Operation::Unmount(_) => 1,
         // What a task had activated goes again behind it.
-        Operation::DeactivateLvs(DeactivateLvs { task_of: Some(_), .. }) => 18,
+        Operation::DeactivateLvs(DeactivateLvs { task_of: Some(_), .. }) => 19,
         Operation::DeactivateLvs(_) => 2,
         Operation::WritePvLabel(_) => 3,
         Operation::CommitMetadata(_) => 4,
@@ -37,14 +37,15 @@ fn rank(operation: &Operation) -> Rank {
         Operation::ExtendPool(_) => 11,
         // With another number LVM does not let the pool in.
         Operation::SetTransactionId(_) => 12,
-        Operation::ClearNeedsCheck(_) => 13,
+        Operation::DropThinLv(_) => 13,
+        Operation::ClearNeedsCheck(_) => 14,
         // LVM makes it longer by itself where it makes a pool's metadata longer.
-        Operation::MakePoolSpare(_) => 14,
-        Operation::RefreshLvs(_) => 15,
-        Operation::ActivateLvs(_) => 16,
-        Operation::CopyLv(_) => 17,
-        Operation::MountAgain(_) => 19,
-        Operation::CheckSha256(_) => 20,
+        Operation::MakePoolSpare(_) => 15,
+        Operation::RefreshLvs(_) => 16,
+        Operation::ActivateLvs(_) => 17,
+        Operation::CopyLv(_) => 18,
+        Operation::MountAgain(_) => 20,
+        Operation::CheckSha256(_) => 21,
     };
     (operation.stage(), kind, operation.id())
 }

@@ -66,7 +66,7 @@ impl MetadataCopy<'_> {
     pub fn dump_with(&self, way: Option<Mend>, to: &str) -> Result<(), String> {
         match way {
             None | Some(Mend::Repair) => self.dump_changed(way, &[], to),
-            Some(Mend::SuperblockChecksum | Mend::DeviceList) => {
+            Some(Mend::SuperblockChecksum | Mend::Superblock { .. } | Mend::DeviceList) => {
                 let mended = self.mended()?;
                 if Some(mended.mend) != way {
                     return Err(NOT_MENDED.to_owned());

@@ -234,6 +234,11 @@ pub struct PoolTrial {
 pub enum Mend {
     /// The checksum of the superblock.
     SuperblockChecksum,
+    /// The superblock, made anew from LVM's text and the trees that are left.
+    Superblock {
+        /// How many other states of the pool are left, and agree with LVM's text as well.
+        others: u32,
+    },
     /// The list of devices, made anew from the mapping trees and LVM's text.
     DeviceList,
     /// Whatever the tools find that is whole; it may be of an older transaction.
@@ -247,6 +252,10 @@ impl Mend {
             Self::SuperblockChecksum => {
                 "the checksum of its superblock is set right in the copy: what it says agrees with LVM \
                  and with the trees"
+            }
+            Self::Superblock { .. } => {
+                "its superblock is made anew in the copy, from LVM's text and from trees that are left \
+                 and agree with it"
             }
             Self::DeviceList => {
                 "its list of devices is made anew in the copy, from the mapping trees and LVM's text; \

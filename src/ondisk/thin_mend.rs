@@ -8,12 +8,17 @@
 use std::collections::BTreeMap;
 
 use crate::model::thin_pool::{
-    Mend, PoolByText, ThinDevice, ThinSuperblock, ThinSuperblockBlock, ThinSuperblockDamage,
+    Mend, PoolByText, SpaceUsed, ThinDevice, ThinSuperblock, ThinSuperblockBlock,
+    ThinSuperblockDamage,
 };
 use crate::ondisk::thin_mappings::{Mappings, TIME_MASK, read_mappings};
 use crate::ondisk::thin_node::Block;
-use crate::ondisk::thin_superblock::{parse_thin_superblock, signed, with_details_root};
+use crate::ondisk::thin_roots::find_roots;
+use crate::ondisk::thin_superblock::{made_anew, parse_thin_superblock, signed, with_details_root};
 use crate::ondisk::thin_tree::{ReadBlock, read_details, write_details};
+
+/// The version of the format that the kernel writes.
+const VERSION: u32 = 2;
 
 /// What is set right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,8 +45,14 @@ pub fn mend(
             let ThinSuperblockBlock::Sound(says) = parse_thin_superblock(&block) else {
                 return Err("more of its superblock is damaged than the checksum".to_owned());
             };
-            check_says(text, &says, read)?;
-            Ok(Some(Mended { mend: Mend::SuperblockChecksum, blocks: vec![(0, block)] }))
+            match check_says(text, &says, read) {
+                Ok(()) => {
+                    Ok(Some(Mended { mend: Mend::SuperblockChecksum, blocks: vec![(0, block)] }))
+                }
+                Err(why) => found(text, blocks, read)
+                    .map(Some)
+                    .map_err(|none| format!("{why}; without it, {none}")),
+            }
         }
         ThinSuperblockBlock::Sound(found) if read_details(found.details_root, read).is_ok() => {
             Ok(None)
@@ -55,8 +66,31 @@ pub fn mend(
         }
         ThinSuperblockBlock::Zeroed
         | ThinSuperblockBlock::Foreign
-        | ThinSuperblockBlock::Damaged(_) => Ok(None),
+        | ThinSuperblockBlock::Damaged(_) => {
+            let none = |none: String| format!("there is no superblock, and {none}");
+            found(text, blocks, read).map(Some).map_err(none)
+        }
     }
+}
+
+/// A superblock that leads to what is left of the trees.
+fn found(text: &PoolByText, blocks: u64, read: &mut ReadBlock<'_>) -> Result<Mended, String> {
+    let roots = find_roots(text, blocks, read)?;
+    let says = ThinSuperblock {
+        needs_check: false,
+        version: VERSION,
+        time: roots.time,
+        transaction_id: text.transaction_id,
+        held_root: None,
+        data: SpaceUsed { blocks: text.data_blocks, allocated: 0 },
+        data_bitmap_root: roots.bitmap.unwrap_or(0),
+        metadata: SpaceUsed { blocks, allocated: blocks },
+        mapping_root: roots.mapping,
+        details_root: roots.details,
+        data_block: text.data_block,
+    };
+    let mend = Mend::Superblock { others: roots.others };
+    Ok(Mended { mend, blocks: vec![(0, made_anew(&says))] })
 }
 
 /// Any byte of it may be the wrong one: what it says has to be what others say.

@@ -50,6 +50,11 @@ impl BlockSet {
         }
     }
 
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.words.iter().map(|word| u64::from(word.count_ones())).sum()
+    }
+
     /// How many are in this set and not in the other one.
     pub fn without(&self, other: &Self) -> u64 {
         let others = other.words.iter().chain(std::iter::repeat(&0));

@@ -96,6 +96,35 @@ pub fn with_details_root(mut block: [u8; BLOCK_SIZE], root: u64) -> [u8; BLOCK_S
     signed(block)
 }
 
+/// A superblock that leads to these trees, signed. What it says of the space maps beyond that is not
+/// known: it is only good for a dump.
+pub fn made_anew(says: &ThinSuperblock) -> [u8; BLOCK_SIZE] {
+    let mut block = [0; BLOCK_SIZE];
+    let data_block = u32::try_from(says.data_block.get()).unwrap_or(0);
+    let fields: [(usize, &[u8]); 13] = [
+        (32, &MAGIC.to_le_bytes()),
+        (40, &says.version.to_le_bytes()),
+        (44, &says.time.to_le_bytes()),
+        (48, &says.transaction_id.to_le_bytes()),
+        (64, &says.data.blocks.to_le_bytes()),
+        (72, &says.data.allocated.to_le_bytes()),
+        (80, &says.data_bitmap_root.to_le_bytes()),
+        (192, &says.metadata.blocks.to_le_bytes()),
+        (200, &says.metadata.allocated.to_le_bytes()),
+        (320, &says.mapping_root.to_le_bytes()),
+        (DETAILS_ROOT, &says.details_root.to_le_bytes()),
+        (336, &data_block.to_le_bytes()),
+        (340, &METADATA_BLOCK_SECTORS.to_le_bytes()),
+    ];
+    let bytes = fields.iter().flat_map(|(at, bytes)| (*at..).zip(bytes.iter()));
+    for (at, byte) in bytes.chain((344..).zip(&says.metadata.blocks.to_le_bytes())) {
+        if let Some(to) = block.get_mut(at) {
+            *to = *byte;
+        }
+    }
+    signed(block)
+}
+
 /// The checksum of a metadata block; each kind of block has a salt of its own.
 pub(super) fn checksum(block: &[u8], salt: u32) -> u32 {
     !crc32c::crc32c(block.get(4..).unwrap_or(&[])) ^ salt

@@ -38,6 +38,7 @@ impl Operation {
             | Self::RebuildPoolMetadata(_)
             | Self::SwapPoolMetadata(_)
             | Self::SetTransactionId(_)
+            | Self::DropThinLv(_)
             // Nobody uses the spare.
             | Self::MakePoolSpare(_)
             | Self::ClearNeedsCheck(_)

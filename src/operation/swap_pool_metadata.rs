@@ -144,6 +144,7 @@ impl Contract for SwapPoolMetadata {
         }
         let mut predicted = now.clone();
         live_commit::count_up(&mut predicted, self.vg);
+        self.predict_new(now, &mut predicted);
         Ok(Lowered { acts: self.command(now)?, predicted })
     }
 

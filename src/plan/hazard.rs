@@ -20,6 +20,9 @@ pub enum HazardKind {
     /// Blocks of a thin LV are not in its pool's metadata any more, or nobody can tell whether all
     /// are. Object: the thin LV.
     LoseThinMappings,
+    /// The device of a thin LV is in no metadata of its pool, and the LV is taken out of LVM's text.
+    /// Object: the thin LV.
+    DropThinDevice,
     /// A label is written where something that is not LVM's stands. Object: the device.
     OverwriteSignature,
 }
@@ -33,6 +36,7 @@ impl HazardKind {
             Self::StaleLeg => "stale-leg",
             Self::UnprovenDevice => "unproven-device",
             Self::LoseThinMappings => "lose-thin-mappings",
+            Self::DropThinDevice => "drop-thin-device",
             Self::OverwriteSignature => "overwrite-signature",
         }
     }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::ids::{LvName, LvmUuid, PvUuid};
+use crate::text::splice::LV_KEYS;
 use crate::text::tree::{Body, Entry, Section, Value};
 use crate::units::Extents;
 
@@ -159,6 +160,35 @@ pub fn remove_lv(vg: &mut Section<'_>, lv: &LvName) -> Result<(), EditError> {
     lvs.entries.retain(|entry| !is_it(entry));
     if lvs.entries.len() == before {
         return Err(no_lv(lv));
+    }
+    Ok(())
+}
+
+/// Takes a thin LV out. What was made as a snapshot of it stays, and is none of anything then.
+///
+/// # Errors
+/// [`EditError`], when it is not there, or another LV needs it.
+pub fn drop_thin_lv(vg: &mut Section<'_>, lv: &LvName) -> Result<(), EditError> {
+    remove_lv(vg, lv)?;
+    let lvs = vg.section_mut(b"logical_volumes").ok_or(EditError::NoSection("logical_volumes"))?;
+    let is_it = |value: &Value<'_>| value.as_text() == Some(lv.as_str().as_bytes());
+    for entry in &mut lvs.entries {
+        let Body::Section(other) = &mut entry.body else { continue };
+        for segment in &mut other.entries {
+            let Body::Section(segment) = &mut segment.body else { continue };
+            let is_thin = segment.value("type").and_then(Value::as_text) == Some(b"thin");
+            if is_thin && segment.value("origin").is_some_and(is_it) {
+                segment.remove(b"origin");
+            }
+            let needs = |entry: &Entry<'_>| {
+                let is_of_lv = LV_KEYS.contains(&entry.key.as_ref());
+                is_of_lv
+                    && matches!(&entry.body, Body::Value(value) if value.items().iter().any(is_it))
+            };
+            if segment.entries.iter().any(needs) {
+                return Err(EditError::DoesNotFit(format!("another LV needs LV {lv}")));
+            }
+        }
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ pub type NewNames = BTreeMap<LvName, LvName>;
 /// Lists of areas: names of PV sections or of LVs, each with an extent.
 const AREA_LISTS: [&[u8]; 2] = [b"stripes", b"mirrors"];
 /// Keys whose values are names of LVs.
-const LV_KEYS: [&[u8]; 16] = [
+pub(super) const LV_KEYS: [&[u8]; 16] = [
     b"cache_pool",
     b"cow_store",
     b"create",

@@ -15,6 +15,7 @@ use crate::support::fixture::Fixture;
 use crate::support::machine::{dm, edit, machine, mapped_lv, mount, planned, vg};
 use crate::support::program::Desk;
 use crate::support::world::{World, plan};
+use crate::thin_images;
 use crate::thin_pools;
 
 fn root() -> &'static Path {
@@ -188,11 +189,18 @@ fn the_table_of_operations_is_what_plans_say() {
     };
     let ahead = |desk: &Desk| changed(desk, |block| block[48] += 2);
     let flagged = |desk: &Desk| changed(desk, |block| block[4] |= 1);
+    let one_less = |desk: &Desk| {
+        let (disk, start, len) = thin_pools::place(&World::of("thin").look());
+        let mut image = fs::read(desk.image(disk)).unwrap();
+        thin_images::without_device_1(&mut image[start..start + len]);
+        fs::write(desk.image(disk), &image).unwrap();
+    };
     let flagged_and_small = live_pools::asks("metadata: {state: sound}, data: {min_size: 12MiB}");
     let of_pool = live_pools::asks("metadata: {state: sound, spare: present}");
     let mut rows = Vec::new();
     rows.extend(operations_of("thin", no_spare, &of_pool));
     rows.extend(operations_of("thin", ahead, &of_pool));
+    rows.extend(operations_of("thin", one_less, &live_pools::dropping()));
     rows.extend(operations_of("thin", flagged, &flagged_and_small));
     rows.extend(operations_of("plain", lost_label, sound));
     rows.extend(operations_of("plain", damaged_area, sound));
@@ -301,6 +309,7 @@ fn live_operations() -> Vec<Operation> {
         planned(&live_pools::damaged(), &used),
         planned(&live_pools::flagged(), &larger),
         planned(&live_pools::numbered(), &larger),
+        planned(&live_pools::one_less(live_pools::numbered()), &live_pools::dropping()),
         planned(
             &live_pools::flagged(),
             &larger.replace("state: sound,", "state: sound, spare: present,"),

@@ -183,6 +183,22 @@ pub fn numbered() -> Inventory {
     inventory
 }
 
+/// The pool does not have the device of thin1, of which snap is a snapshot.
+pub fn one_less(mut inventory: Inventory) -> Inventory {
+    for found in inventory.pools.values_mut() {
+        found.details.as_mut().unwrap().remove(&1).unwrap();
+    }
+    inventory
+}
+
+/// A plan that accepts that thin1 is dropped.
+pub fn dropping() -> String {
+    format!(
+        "{}policy: {{accept: [{{hazard: drop-thin-device, object: thin1, because: no copy has it}}]}}\n",
+        asks(METADATA)
+    )
+}
+
 #[test]
 fn a_number_alone_is_set_and_devices_that_differ_are_not() {
     let mut all = story(&numbered(), &asks(METADATA));
@@ -193,10 +209,7 @@ fn a_number_alone_is_set_and_devices_that_differ_are_not() {
         details.insert(77, one);
     }
     all += &format!("# a device more\n{}\n", told(&planned(&more, &asks(METADATA))));
-    let mut less = numbered();
-    for found in less.pools.values_mut() {
-        found.details.as_mut().unwrap().remove(&1).unwrap();
-    }
+    let less = one_less(numbered());
     let mut behind = numbered();
     for found in behind.pools.values_mut() {
         let ThinSuperblockBlock::Sound(superblock) = &mut found.block else { panic!() };
@@ -209,6 +222,7 @@ fn a_number_alone_is_set_and_devices_that_differ_are_not() {
     }
     all += &format!("# a number used again\n{}\n", told(&planned(&reused, &asks(METADATA))));
     all += &format!("# a device less\n{}\n", told(&planned(&less, &asks(METADATA))));
+    all += &story(&less, &dropping());
     snapshot("pools-numbers", &all);
 }
 

@@ -19,6 +19,7 @@ use lvmend::operation::Operation;
 use lvmend::operation::content::content_of;
 
 use crate::live_pools::asks;
+use crate::support::case::Disks;
 use crate::support::fixture::Fixture;
 use crate::support::machine::{snapshot, told};
 use crate::support::world::{SCRATCH, World, plan};
@@ -153,6 +154,43 @@ fn pools_are_made_larger() {
     );
 }
 
+/// A volume whose device is nowhere goes, a snapshot of it stays; and with a rebuild in the same plan.
+#[test]
+fn a_volume_without_a_device_is_dropped() {
+    let accept = "policy: {accept: [{hazard: drop-thin-device, object: thin1, because: gone}]}";
+    for method in ["auto", "rebuild"] {
+        let mut world = world_of(broken(without_device_1), method == "rebuild");
+        let asked = asks(&format!("metadata: {{state: sound, method: {method}, min_size: 3MiB}}"));
+        let before = world.contents();
+        let report = world.must_apply(&plan(&format!("{asked}{accept}\n")));
+        let after = world.look();
+        assert_eq!(find(&after), [], "{method}");
+        assert!(vg(&after).lv(&"thin1".parse().unwrap()).is_none(), "{method}");
+        let mut held = sound_digests();
+        held.remove("thin1").unwrap();
+        let found: BTreeMap<String, Digest> =
+            digests(&world).into_iter().map(|(name, digest)| (name, digest.unwrap())).collect();
+        assert_eq!(found, held, "{method}");
+        world.rollback(&report.run).unwrap();
+        assert!(world.contents() == before, "{method}");
+    }
+}
+
+/// The metadata as if device 1 had been deleted, made by the tools.
+pub fn without_device_1(metadata: &mut [u8]) {
+    let directory = tempfile::tempdir_in(SCRATCH).unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("tmeta"), &*metadata).unwrap();
+    let tools = ThinTools::find().unwrap();
+    tools.dump(&path("tmeta"), &path("dump"), false).unwrap().unwrap();
+    let dump = fs::read_to_string(path("dump")).unwrap();
+    let (head, rest) = dump.split_once("  <device dev_id=\"1\"").unwrap();
+    let (_, rest) = rest.split_once("</device>\n").unwrap();
+    fs::write(path("dump"), format!("{head}{rest}")).unwrap();
+    tools.restore(&path("dump"), &path("tmeta")).unwrap().unwrap();
+    metadata.copy_from_slice(&fs::read(path("tmeta")).unwrap());
+}
+
 /// The kernel has let the pool in since: it counts on its new metadata.
 #[test]
 fn what_was_used_since_is_not_taken_back() {
@@ -210,7 +248,7 @@ fn whatever_fails_on_the_way() {
         let torn = is_large.then_some(Fault::CrashTorn { sectors: 100 });
         for fault in [Fault::Fail, Fault::Crash].into_iter().chain(torn) {
             let schedule = Schedule::striking(at, fault);
-            let mut world = World::with(quiet_disks(&before), &schedule);
+            let mut world = World::with(before.clone(), &schedule);
             world.scope = quiet.scope.clone();
             let result = world.apply(&plan);
             let what = format!("{at} {what} {fault:?}");
@@ -230,33 +268,36 @@ fn whatever_fails_on_the_way() {
                 assert!(is_old(&world), "{what}");
                 continue;
             };
-            let mut resumed = world.continued(world.contents(), &Schedule::quiet());
-            match resumed.resume(&run) {
-                Ok(report) if report.outcome == Outcome::Done => {
-                    assert!(resumed.contents() == after, "{what}: resumed, it ends elsewhere");
-                }
-                other => {
-                    let over = format!("{other:?}");
-                    assert!(
-                        over.contains("is over") || over.contains("RolledBack"),
-                        "{what}: {over}"
-                    );
-                }
+            // Each half of the places one way; where the disks are written, both.
+            let on_disk = what.contains("write of ") || what.contains("sync of ");
+            if on_disk || at % 2 == 0 {
+                resumes(&world, &run, &after, &what);
             }
-            let mut back = world.continued(world.contents(), &Schedule::quiet());
-            match back.rollback(&run) {
-                Ok(report) => {
-                    assert_eq!(report.outcome, Outcome::RolledBack, "{what}: {report:#?}");
-                }
-                Err(error) => assert!(error.to_string().contains("is over"), "{what}: {error}"),
+            if on_disk || at % 2 == 1 {
+                rolls_back(&world, &run, &before, &what);
             }
-            assert!(is_old(&back), "{what}: rolled back, it is not as it was");
         }
     }
 }
 
-fn quiet_disks(
-    disks: &[(String, lvmend::host::fake::DiskImage)],
-) -> Vec<(String, lvmend::host::fake::DiskImage)> {
-    disks.to_vec()
+fn resumes(world: &World, run: &str, after: &Disks, what: &str) {
+    let mut world = world.continued(world.contents(), &Schedule::quiet());
+    match world.resume(run) {
+        Ok(report) if report.outcome == Outcome::Done => {
+            assert!(world.contents() == *after, "{what}: resumed, it ends elsewhere");
+        }
+        other => {
+            let over = format!("{other:?}");
+            assert!(over.contains("is over") || over.contains("RolledBack"), "{what}: {over}");
+        }
+    }
+}
+
+fn rolls_back(world: &World, run: &str, before: &Disks, what: &str) {
+    let mut world = world.continued(world.contents(), &Schedule::quiet());
+    match world.rollback(run) {
+        Ok(report) => assert_eq!(report.outcome, Outcome::RolledBack, "{what}: {report:#?}"),
+        Err(error) => assert!(error.to_string().contains("is over"), "{what}: {error}"),
+    }
+    assert!(world.contents() == *before, "{what}: rolled back, it is not as it was");
 }

@@ -28,6 +28,7 @@ mod thin_copied;
 mod thin_damaged;
 mod thin_full;
 mod thin_killed;
+mod thin_lost_lv;
 mod thin_mirrored;
 mod thin_needs_check;
 mod thin_no_room;
@@ -46,7 +47,7 @@ mod witness;
 use crate::scenario::Scenario;
 
 /// In the order in which they are run.
-pub const ALL: [Scenario; 46] = [
+pub const ALL: [Scenario; 47] = [
     boots::SCENARIO,
     images::SCENARIO,
     disks_come_back::SCENARIO,
@@ -78,6 +79,7 @@ pub const ALL: [Scenario; 46] = [
     thin_spare::SCENARIO,
     thin_no_room::SCENARIO,
     thin_several::SCENARIO,
+    thin_lost_lv::SCENARIO,
     competition::SCENARIO,
     killed::SCENARIO,
     signals::SCENARIO,

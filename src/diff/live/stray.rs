@@ -138,6 +138,7 @@ pub(super) fn check(subject: &Subject<'_>, diff: &mut Diff) {
             | Change::ClearNeedsCheck(_)
             | Change::RebuildPool(_)
             | Change::SetTransactionId(_)
+            | Change::DropThinLv(_)
             | Change::MakeSpare(_) => None,
         })
         .collect();

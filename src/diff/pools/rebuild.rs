@@ -63,7 +63,7 @@ impl Subject<'_> {
         trial: &PoolTrial,
         mut why: Vec<String>,
         room: &mut Room<'_>,
-    ) -> Result<Change, Refusal> {
+    ) -> Result<Vec<Change>, Refusal> {
         let rebuilt = match &trial.rebuilt {
             Some(Ok(rebuilt)) => rebuilt,
             Some(Err(said)) => {
@@ -109,7 +109,7 @@ impl Subject<'_> {
             rebuilt.new.superblock.metadata.bytes(METADATA_BLOCK),
             size.bytes_shown(self.vg().extent_size)
         ));
-        Ok(Change::RebuildPool(RebuiltPool {
+        let rebuilt = Change::RebuildPool(RebuiltPool {
             uuid: self.pool.lv.uuid,
             name: self.pool.lv.name.clone(),
             beside: self.beside()?,
@@ -124,7 +124,8 @@ impl Subject<'_> {
             hazards: salvaged.hazards,
             devices: salvaged.devices,
             why,
-        }))
+        });
+        Ok(std::iter::once(rebuilt).chain(salvaged.lost_lvs).collect())
     }
 
     fn rebuilt_size(

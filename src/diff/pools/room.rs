@@ -37,6 +37,7 @@ impl<'a> Room<'a> {
             | Change::ClearNeedsCheck(_)
             | Change::RebuildPool(_)
             | Change::SetTransactionId(_)
+            | Change::DropThinLv(_)
             | Change::MakeSpare(_) => Vec::new(),
         });
         let chosen = match realm {

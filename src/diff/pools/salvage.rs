@@ -6,7 +6,7 @@ use crate::diff::pools::Subject;
 use crate::diff::pools::loss::{
     Expected, Loss, RebuiltDevice, losses, other_trees, uncovered, unusable,
 };
-use crate::diff::{Refusal, RefusalCode};
+use crate::diff::{Change, Refusal, RefusalCode};
 use crate::model::thin_pool::{Mend, Rebuilt, ThinDevice, ThinSuperblock, Told};
 use crate::plan::document;
 use crate::plan::hazard::{Hazard, HazardKind};
@@ -14,10 +14,25 @@ use crate::units::Bytes;
 
 /// What is in rebuilt metadata, and what may not be.
 pub(super) struct Salvaged {
+    /// Thin LVs that it has no device of.
+    pub lost_lvs: Vec<Change>,
     pub expected: Expected,
     pub devices: Vec<RebuiltDevice>,
     pub hazards: Vec<Hazard>,
     pub why: Vec<String>,
+}
+
+/// How sure it is that the trees that were found are those that counted.
+fn of_several(others: u32) -> String {
+    let taken = match others {
+        0 => "the only trees that are left and have LVM's devices were taken".to_owned(),
+        others => format!(
+            "of {} states of the pool that are left and have LVM's devices the one that looks latest \
+             was taken",
+            others.saturating_add(1)
+        ),
+    };
+    format!("its superblock is gone, and {taken}")
 }
 
 impl Subject<'_> {
@@ -37,7 +52,9 @@ impl Subject<'_> {
             Ok(old) => old,
             Err(why) => return self.unknown(rebuilt, why),
         };
-        self.refuse_lvs_without_device(&old.devices)?;
+        if let Some(Mend::Superblock { others }) = rebuilt.mend {
+            return self.unknown(rebuilt, &of_several(others));
+        }
         let mut salvaged = self.of(old, rebuilt);
         if let Some(why) = other_trees(salvaged.expected, &salvaged.devices, rebuilt) {
             return self.unknown(rebuilt, &why);
@@ -63,6 +80,7 @@ impl Subject<'_> {
     /// All that metadata tells.
     fn of(&self, told: &Told, rebuilt: &Rebuilt) -> Salvaged {
         Salvaged {
+            lost_lvs: self.lost_lvs(&told.devices),
             expected: Expected::of(&told.superblock, rebuilt.compared.coverage.clone().ok()),
             devices: self.devices(&told.devices),
             hazards: Vec::new(),
@@ -134,7 +152,6 @@ impl Subject<'_> {
                 .refuse(RefusalCode::UnknownLoss, why)
                 .with_help("save the metadata LV as it is: its space map is damaged as well"));
         }
-        self.refuse_lvs_without_device(&new.devices)?;
         if let Some(id) = self.pool.reused_number(&new.devices) {
             let why = format!(
                 "what a repair finds is not what counted: its device {id} is another one than LVM \

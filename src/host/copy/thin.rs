@@ -3,7 +3,7 @@
 use crate::host::ReadHost;
 use crate::model::mapping::Place;
 use crate::model::thin_pool::METADATA_BLOCK;
-use crate::ondisk::thin_mappings::{Leaf, Stretch, leaf_at};
+use crate::ondisk::thin_leaf::{Leaf, Stretch, leaf_at};
 use crate::ondisk::thin_node::Block;
 use crate::ondisk::thin_tree::read_device_roots;
 use crate::operation::act::{Content, ContentFrom, ThinContent};

@@ -101,10 +101,16 @@ impl Pool {
         known.unwrap().1 = digest;
     }
 
+    /// This LV is gone for good.
+    pub fn forget(&mut self, name: &str) {
+        self.digests.retain(|(known, _)| *known != name);
+    }
+
     /// Every thin LV can be activated, and holds what it held.
     #[track_caller]
     pub fn holds_everything(&self) {
-        lvm("lvchange -ay vg/one vg/two vg/snap");
+        let all: Vec<String> = self.digests.iter().map(|(name, _)| format!("vg/{name}")).collect();
+        lvm(&format!("lvchange -ay {}", all.join(" ")));
         for (name, digest) in &self.digests {
             assert_eq!(sha256(&format!("/dev/vg/{name}")), *digest, "{name}");
         }

@@ -88,5 +88,6 @@ fn story() {
     // All of it zeroed: the kernel would make a new pool of it.
     pool.damage("superblock");
     lvmend("inspect").exits(2).says("all zeros");
-    lvmend(&format!("{} apply --yes {rebuild}", pool.scratch)).exits(3);
+    let refused = lvmend(&format!("{} apply --yes {rebuild}", pool.scratch)).exits(3);
+    refused.says("its superblock is gone").says("lose-thin-mappings");
 }

@@ -20,6 +20,21 @@ fn story() {
     let asks = format!("volume_group: {{name: vg}}\n{METADATA}");
     let sound = plan("sound", &asks);
 
+    // No superblock at all: the kernel would make a new, empty pool of it. What is found is what
+    // counted, which only nobody can prove.
+    let accepted = ["one", "two", "snap"].map(|lv| {
+        format!("{{hazard: lose-thin-mappings, object: {lv}, because: there is a backup}}")
+    });
+    let accept = format!("{asks}\npolicy: {{accept: [{}]}}", accepted.join(", "));
+    let accept = plan("accept", &accept);
+    lvm("lvchange -an vg");
+    pool.damage("superblock");
+    let refused = lvmend(&format!("{} plan {sound}", pool.scratch)).exits(3);
+    refused.says("lose-thin-mappings").says("its superblock is gone");
+    pool.plans(&accept).says("its superblock is made anew");
+    pool.mend(&accept);
+    pool.holds_everything();
+
     lvm("lvchange -an vg");
     pool.damage("superblock checksum");
     try_lvm("lvchange -ay vg/pool").exits(5);
@@ -43,11 +58,6 @@ fn story() {
     pool.damage("mappings");
     let refused = lvmend(&format!("{} plan {sound}", pool.scratch)).exits(3);
     refused.says("lose-thin-mappings").says("cannot be told");
-    let accepted = ["one", "two", "snap"].map(|lv| {
-        format!("{{hazard: lose-thin-mappings, object: {lv}, because: there is a backup}}")
-    });
-    let accept = format!("{asks}\npolicy: {{accept: [{}]}}", accepted.join(", "));
-    let accept = plan("accept", &accept);
     pool.mend(&accept).says("rebuild the metadata");
     // All of them can be read again, whatever they hold.
     lvm("lvchange -ay vg/one vg/two vg/snap");
