@@ -362,7 +362,7 @@ pub trait Contract {
         Err(Unfit::new("it has no undo"))
     }
 
-    /// Extents that it writes as a whole, on images: what stood there is in the evidence, and comes from
+    /// Extents that it writes as a whole: what stood there is in the evidence, and on images comes from
     /// there when it is undone.
     fn writes_over(&self) -> &[Claim] {
         &[]

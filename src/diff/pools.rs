@@ -84,7 +84,7 @@ pub fn wrong_pools(context: &Context<'_>, base: &Base, diff: &mut Diff) {
     if context.goals.thin_pools.is_empty() {
         return;
     }
-    let mut room = Room::of(&base.vg, context.inventory.realm, &diff.changes);
+    let mut room = Room::of(&base.vg, &diff.changes);
     for wanted in &context.goals.thin_pools {
         let Some(pool) =
             base.vg.lv(&wanted.name).and_then(|lv| pool(context.inventory, &base.vg, lv))
@@ -166,8 +166,16 @@ impl Subject<'_> {
         let grow = |lv: &Lv, to: Option<Extents>| {
             to.map_or(Extents::ZERO, |to| to.saturating_sub(lv.len()))
         };
-        larger.metadata_place = room.place(grow(self.pool.metadata, larger.metadata));
-        larger.data_place = room.place(grow(self.pool.data, larger.data));
+        let metadata = grow(self.pool.metadata, larger.metadata);
+        let data = grow(self.pool.data, larger.data);
+        match self.context.inventory.realm {
+            Realm::Images => {
+                larger.metadata_place = room.place(metadata);
+                larger.data_place = room.place(data);
+            }
+            // LVM takes extents for the spare from the same ones, if it is told which.
+            Realm::Live => room.take(metadata.saturating_add(data)),
+        }
         if larger.metadata.is_some() || larger.data.is_some() {
             // Before a flag is cleared, so that the kernel finds the room when it is let in.
             changes.insert(0, Change::ExtendPool(larger));

@@ -9,7 +9,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::host::{HostError, RunStore};
@@ -153,11 +153,39 @@ fn put_file(path: &Path, mut content: impl Read) -> io::Result<()> {
     let part = PathBuf::from(part);
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
-    io::copy(&mut content, &mut file)?;
+    copy_sparsely(&mut content, &mut file)?;
     file.sync_all()?;
     fs::rename(&part, path)?;
     sync_parent(path)
 }
+
+/// Leaves holes where there are zeros: evidence of free extents and of metadata is mostly that.
+fn copy_sparsely(from: &mut impl Read, to: &mut File) -> io::Result<()> {
+    let mut block = vec![0; HOLE];
+    let mut len = 0_u64;
+    loop {
+        let mut filled = 0;
+        while let Some(rest) = block.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match from.read(rest) {
+                Ok(0) => break,
+                Ok(more) => filled += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let bytes = block.get(..filled).unwrap_or(&[]);
+        if bytes.is_empty() {
+            return to.set_len(len);
+        }
+        if bytes.iter().any(|byte| *byte != 0) {
+            to.write_all_at(bytes, len)?;
+        }
+        len += bytes.len() as u64;
+    }
+}
+
+/// Runs of zeros shorter than this are written out.
+const HOLE: usize = 64 << 10;
 
 impl RunStore for StateDirectory {
     fn create(&mut self, run: &str) -> Result<(), HostError> {

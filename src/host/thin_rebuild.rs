@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io;
+use std::thread::JoinHandle;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -20,6 +21,8 @@ use crate::model::thin_pool::{Rebuilt, Told};
 use crate::operation::act::RebuildThin;
 use crate::units::Bytes;
 
+const DUMP: &str = "dump.xml";
+
 /// A rebuild under way: the old metadata is copied and dumped.
 pub struct Rebuilding<'a> {
     act: &'a RebuildThin,
@@ -29,6 +32,28 @@ pub struct Rebuilding<'a> {
     old: Digest,
     /// How long it is.
     size: Bytes,
+    packing: Packing,
+}
+
+/// A dump that is packed while new metadata is made of it.
+pub struct Packing {
+    thread: JoinHandle<io::Result<File>>,
+}
+
+impl Packing {
+    /// Begins to pack a file into another one.
+    pub fn begin(from: String, to: String) -> Self {
+        Self { thread: std::thread::spawn(move || pack(&from, &to)) }
+    }
+
+    /// Waits until it is packed.
+    ///
+    /// # Errors
+    /// Why it could not be.
+    pub fn end(self) -> io::Result<File> {
+        let died = |_| Err(io::Error::other("BUG: the thread that packs it died"));
+        self.thread.join().unwrap_or_else(died)
+    }
 }
 
 impl<'a> Rebuilding<'a> {
@@ -42,10 +67,13 @@ impl<'a> Rebuilding<'a> {
         let tools = ThinTools::find().map_err(failed)?;
         let scratch = Scratch::make(within).map_err(failed)?;
         scratch.has_room(&act.content).map_err(failed)?;
-        let (old, size) = copy_metadata(host, &act.content, &scratch.file("metadata"))?;
-        let this = Self { act, tools, scratch, old, size };
-        this.copy().dump_with(act.mend, &this.dump()).map_err(failed)?;
-        Ok(this)
+        let path = scratch.file("metadata");
+        let (old, size) = copy_metadata(host, &act.content, &path)?;
+        let dump = scratch.file(DUMP);
+        let copy = MetadataCopy { tools: &tools, path, size, text: &act.text };
+        copy.dump_with(act.mend, &dump).map_err(failed)?;
+        let packing = Packing::begin(dump, scratch.file("dump.xml.gz"));
+        Ok(Self { act, tools, scratch, old, size, packing })
     }
 
     fn copy(&self) -> MetadataCopy<'_> {
@@ -60,7 +88,7 @@ impl<'a> Rebuilding<'a> {
 
     /// Where the dump is.
     pub fn dump(&self) -> String {
-        self.scratch.file("dump.xml")
+        self.scratch.file(DUMP)
     }
 
     /// Where new metadata may be made that goes elsewhere from there.
@@ -98,9 +126,10 @@ impl<'a> Rebuilding<'a> {
             let why = "the old metadata changed while it was dumped: somebody uses the pool";
             return Err(self.failed(why.to_owned()));
         }
-        let packed = self.scratch.file("dump.xml.gz");
-        let content = pack(&self.dump(), &packed)
-            .map_err(|cause| HostError::new("pack the dump in", &packed, cause))?;
+        let content = self
+            .packing
+            .end()
+            .map_err(|cause| HostError::new("pack", "the dump of the old metadata", cause))?;
         let name = format!("evidence/thin_dump-{}.xml.gz", self.act.content.name);
         Ok(KeptFile { name, content })
     }

@@ -2,8 +2,10 @@
 //! device is written.
 
 use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg};
 
 use crate::host::copy::copy_data;
 use crate::host::thin_copy::{MetadataCopy, read_blocks, told_and_mapped};
@@ -18,10 +20,19 @@ use crate::units::Bytes;
 const ROOM_TIMES: u64 = 6;
 
 /// A directory that is gone with what is in it when it is not needed any more.
+///
+/// What a run that was killed left behind is removed by the next one: nobody holds the lock on it.
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
+    /// Held as long as it is used.
+    _lock: Flock<File>,
 }
+
+/// What the names of scratch directories begin with.
+const PREFIX: &str = "lvmend-";
+/// The file in it that is locked. It also shows whether files can be read and written directly.
+const LOCK: &str = "direct";
 
 impl Scratch {
     /// Makes one.
@@ -29,23 +40,29 @@ impl Scratch {
     /// # Errors
     /// Why it cannot be used, for people.
     pub fn make(within: &str) -> Result<Self, String> {
-        let template = Path::new(within).join("lvmend-XXXXXX");
+        sweep(within);
+        let template = Path::new(within).join(format!("{PREFIX}XXXXXX"));
         let path = nix::unistd::mkdtemp(&template).map_err(|error| {
             format!("no scratch directory can be made in {within}: {error}; name another with --scratch-dir")
         })?;
-        let this = Self { path };
         // The tools read and write past the page cache.
         let direct = OpenOptions::new()
             .write(true)
             .create_new(true)
             .custom_flags(nix::libc::O_DIRECT)
-            .open(this.path.join("direct"));
-        match direct {
-            Ok(_) => Ok(this),
-            Err(error) => Err(format!(
-                "the thin tools read and write directly, which the file system of {within} does not \
-                 let them ({error}): name a directory on another with --scratch-dir"
-            )),
+            .open(path.join(LOCK));
+        let locked = direct.and_then(|file| {
+            Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno.into())
+        });
+        match locked {
+            Ok(lock) => Ok(Self { path, _lock: lock }),
+            Err(error) => {
+                let _ = fs::remove_dir_all(&path);
+                Err(format!(
+                    "the thin tools read and write directly, which the file system of {within} does \
+                     not let them ({error}): name a directory on another with --scratch-dir"
+                ))
+            }
         }
     }
 
@@ -70,6 +87,25 @@ impl Scratch {
     /// A file in it.
     pub fn file(&self, name: &str) -> String {
         self.path.join(name).to_string_lossy().into_owned()
+    }
+}
+
+/// Removes scratch directories of ours that nobody uses any more. What cannot be removed is a nuisance,
+/// and no harm.
+fn sweep(within: &str) {
+    let Ok(entries) = fs::read_dir(within) else { return };
+    for entry in entries.flatten() {
+        let is_ours = entry
+            .metadata()
+            .is_ok_and(|found| found.is_dir() && found.uid() == nix::unistd::geteuid().as_raw());
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !is_ours || !name.starts_with(PREFIX) {
+            continue;
+        }
+        let Ok(file) = File::open(entry.path().join(LOCK)) else { continue };
+        if let Ok(_lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Makes an LV for the new metadata of a thin pool.
 //!
-//! Effect: a new, active LV, on extents that LVM chooses; on images an LV more in the text, on extents
-//! that were chosen when planning. Nothing of it is wiped. Where the VG has no room its spare for pool metadata becomes that LV. Half way: it is
+//! Effect: a new, active LV, on extents that were chosen when planning, unless it lies on RAID or on PVs
+//! that the plan adds; on images an LV more in the text. Nothing of it is wiped. Where the VG has no room its spare for pool metadata becomes that LV. Half way: it is
 //! there or not. Undo: it is removed again, or the spare again, as long as nobody uses it and the pool
 //! does not have it. Equivalent: `lvcreate`; for the spare a text edited by hand, and `vgcfgrestore`.
 
@@ -213,6 +213,14 @@ impl Contract for CreatePoolMetadata {
         }
         args.extend(devices_option(setup, &devices_of_vg(now, self.vg)));
         args.push(pool.vg.name.to_string());
+        for (pv, range) in self.pool.place.iter().flat_map(Claim::ranges) {
+            let devices = now.devices_of(pv);
+            let gone = || Unfit::new(format!("PV {pv} is not there any more"));
+            let device = devices.first().ok_or_else(gone)?.name.path();
+            // As LVM2 reads it: `lib/metadata/metadata.c`, `unescape_colons_and_at_signs`.
+            let device = device.replace(':', "\\:").replace('@', "\\@");
+            args.push(format!("{device}:{range}"));
+        }
         let mut predicted = now.clone();
         live_commit::count_up(&mut predicted, self.vg);
         Ok(Lowered { acts: vec![Act::Run(lvm(setup, args))], predicted })

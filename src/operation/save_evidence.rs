@@ -35,7 +35,7 @@ pub struct SaveEvidence {
     /// LVs with metadata of thin pools that are worked on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub thin_metadata: Vec<LvUuid>,
-    /// Free extents that are written as a whole, on images.
+    /// Free extents that are written as a whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extents: Vec<Claim>,
 }

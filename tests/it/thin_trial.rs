@@ -5,7 +5,7 @@ use std::fs;
 
 use lvmend::host::thin_copy::{read_blocks, told_and_mapped};
 use lvmend::host::thin_tools::ThinTools;
-use lvmend::host::thin_trial::try_pool;
+use lvmend::host::thin_trial::{Scratch, try_pool};
 use lvmend::model::pools::pools;
 use lvmend::model::thin_pool::{Compared, Coverage, Mend, PoolTrial, Rebuilt, ThinSuperblock};
 use lvmend::ondisk::thin_superblock::{BLOCK_SIZE, signed, superblock_checksum};
@@ -250,4 +250,26 @@ fn a_signed_superblock_stays_what_it_is() {
     let mut block = [0; BLOCK_SIZE];
     block[0..4].copy_from_slice(&superblock_checksum(&[0; BLOCK_SIZE]).to_le_bytes());
     assert_eq!(signed([0; BLOCK_SIZE]), block);
+}
+
+#[test]
+fn what_a_killed_run_left_is_removed_and_nothing_else() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let within = directory.path();
+    let [left, other, begun] =
+        ["lvmend-aaaaaa", "other", "lvmend-bbbbbb"].map(|name| within.join(name));
+    for path in [&left, &other, &begun] {
+        fs::create_dir(path).unwrap();
+    }
+    // The file that whoever uses it holds locked.
+    for path in [&left, &other] {
+        fs::write(path.join("direct"), "").unwrap();
+        fs::write(path.join("metadata"), "x").unwrap();
+    }
+    let one = Scratch::make(within.to_str().unwrap()).unwrap();
+    let _two = Scratch::make(within.to_str().unwrap()).unwrap();
+    assert!(!left.exists() && other.exists() && begun.exists());
+    fs::write(one.file("metadata"), "y").unwrap();
+    drop(one);
+    assert_eq!(fs::read_dir(within).unwrap().count(), 3);
 }

@@ -37,7 +37,7 @@ pub struct RebuiltPool {
     pub expected: Expected,
     /// How long the new metadata is.
     pub size: Extents,
-    /// The extents of the new metadata, in its order, on images; else LVM chooses.
+    /// The extents of the new metadata, in its order; none where LVM has to choose.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub place: Vec<Claim>,
     /// The VG's spare for pool metadata, where that becomes it for lack of other room.
@@ -95,7 +95,7 @@ impl Subject<'_> {
                      `spare: present`, when there is room)",
                     spare.name
                 ));
-                if room.is_chosen() { extents_of(self.vg(), spare) } else { Vec::new() }
+                extents_of(self.vg(), spare)
             }
             (None, 0) => room.place(size),
             // Each copy has one more extent for what RAID notes.

@@ -4,7 +4,6 @@ use crate::diff::{Change, Claim, Context, Refusal, RefusalCode};
 use crate::ids::PvUuid;
 use crate::model::allocation::allocate;
 use crate::model::extent_map::{ExtentMap, ExtentRange};
-use crate::model::inventory::Realm;
 use crate::model::parts::pool_metadata_spare;
 use crate::model::vg::{Lv, Pv, Vg};
 use crate::units::Extents;
@@ -17,13 +16,13 @@ pub(super) struct Room<'a> {
     pub mirrored: Vec<(u32, Extents)>,
     /// Whether the spare for pool metadata is taken by now.
     pub spare_is_taken: bool,
-    /// On images, where nobody else chooses: the extents that are taken by now.
-    pub chosen: Option<Vec<(PvUuid, ExtentRange)>>,
+    /// The extents that were chosen by now.
+    pub chosen: Vec<(PvUuid, ExtentRange)>,
 }
 
 impl<'a> Room<'a> {
     /// The VG as it is, but for what these changes bring back.
-    pub fn of(vg: &'a Vg, realm: Realm, changes: &[Change]) -> Self {
+    pub fn of(vg: &'a Vg, changes: &[Change]) -> Self {
         let recovered = changes.iter().flat_map(|change| match change {
             Change::RecoverLv(lost) => lost.claims.iter().flat_map(Claim::ranges).collect(),
             Change::WriteLabel(_)
@@ -40,25 +39,16 @@ impl<'a> Room<'a> {
             | Change::DropThinLv(_)
             | Change::MakeSpare(_) => Vec::new(),
         });
-        let chosen = match realm {
-            Realm::Images => Some(recovered.collect()),
-            Realm::Live => None,
-        };
+        let chosen = recovered.collect();
         let (needed, mirrored) = (Extents::ZERO, Vec::new());
         Self { vg, needed, mirrored, spare_is_taken: false, chosen }
     }
 
-    /// Whether extents are chosen here, rather than by LVM.
-    pub const fn is_chosen(&self) -> bool {
-        self.chosen.is_some()
-    }
-
-    /// So many extents; which, on images, where there are as many.
+    /// So many extents, and which; none where there are too few, which may be so before PVs are added.
     pub fn place(&mut self, needed: Extents) -> Vec<Claim> {
         self.take(needed);
-        let Some(chosen) = &mut self.chosen else { return Vec::new() };
-        let pieces = allocate(self.vg, needed, chosen).unwrap_or_default();
-        chosen.extend(&pieces);
+        let pieces = allocate(self.vg, needed, &self.chosen).unwrap_or_default();
+        self.chosen.extend(&pieces);
         Claim::in_order(&pieces)
     }
 
