@@ -1,6 +1,7 @@
 //! `lvmend inspect`: what is there and what is wrong.
 
 mod live;
+mod pools;
 mod text;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use crate::model::timeline::Version;
 use crate::model::vg::{Lv, Pv, Vg};
 use crate::report::Head;
 use crate::report::inspect::live::{LiveJson, LvLiveJson, live_json, lv_live_json};
+use crate::report::inspect::pools::{PoolSpareJson, ThinPoolJson};
 
 pub use text::{Show, text};
 
@@ -67,6 +69,10 @@ pub(crate) struct VgJson {
     physical_volumes: Vec<PvJson>,
     /// Its LVs, hidden ones included.
     logical_volumes: Vec<LvJson>,
+    /// Its thin pools.
+    thin_pools: Vec<ThinPoolJson>,
+    /// Its spare for pool metadata.
+    pool_metadata_spare: Option<PoolSpareJson>,
 }
 
 /// A physical volume.
@@ -221,6 +227,8 @@ fn vg_json(inventory: &Inventory, on_disk: &VgOnDisk) -> VgJson {
         newest_seqno: versions.last().map(Version::seqno),
         physical_volumes: Vec::new(),
         logical_volumes: Vec::new(),
+        thin_pools: Vec::new(),
+        pool_metadata_spare: None,
     };
     let Some(vg) = &on_disk.current else {
         return json;
@@ -239,6 +247,8 @@ fn vg_json(inventory: &Inventory, on_disk: &VgOnDisk) -> VgJson {
     json.physical_volumes =
         vg.pvs.iter().map(|pv| pv_json(inventory, vg, &map, pv, &is_absent)).collect();
     let lvs = vg.lvs.iter().filter(|lv| !crate::model::parts::is_snapshot_link(lv));
+    json.thin_pools = pools::pools_json(inventory, vg);
+    json.pool_metadata_spare = pools::spare_json(vg);
     json.logical_volumes = lvs.map(|lv| lv_json(inventory, vg, &roles, lv, &is_absent)).collect();
     json
 }

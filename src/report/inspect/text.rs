@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::report::inspect::live::{live_text, warning_text};
+use crate::report::inspect::pools::pools_text;
 use crate::report::inspect::{FaultJson, InspectJson, LvJson, PvJson, VgJson};
 use crate::report::table::table;
 use crate::units::Bytes;
@@ -82,6 +83,14 @@ fn vg_text(out: &mut String, vg: &VgJson, show: Show) {
         rows.extend(shown.into_iter().map(|lv| lv_row(vg, lv)));
         out.push_str(&table(2, &rows));
     }
+    let place = |uuid: &String| place(vg, uuid);
+    pools_text(out, &vg.thin_pools, vg.pool_metadata_spare.as_ref(), &place);
+}
+
+/// A device says more than a UUID, where there is one.
+fn place(vg: &VgJson, uuid: &String) -> String {
+    let pv = vg.physical_volumes.iter().find(|pv| pv.uuid == *uuid);
+    pv.and_then(|pv| pv.devices.first()).unwrap_or(uuid).clone()
 }
 
 fn row(cells: &[&str]) -> Vec<String> {
@@ -107,12 +116,7 @@ fn pv_row(pv: &PvJson) -> Vec<String> {
 
 fn lv_row(vg: &VgJson, lv: &LvJson) -> Vec<String> {
     let name = if lv.hidden { format!("[{}]", lv.name) } else { lv.name.clone() };
-    // A device says more than a UUID, where there is one.
-    let place = |uuid: &String| {
-        let pv = vg.physical_volumes.iter().find(|pv| pv.uuid == *uuid);
-        pv.and_then(|pv| pv.devices.first()).unwrap_or(uuid).clone()
-    };
-    let on: Vec<String> = lv.on.iter().map(place).collect();
+    let on: Vec<String> = lv.on.iter().map(|uuid| place(vg, uuid)).collect();
     let mut cells = vec![name, lv.attr.clone(), size(lv.size), lv.segment_type.clone()];
     match &lv.live {
         None => cells.push(on.join(" ")),
