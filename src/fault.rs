@@ -21,6 +21,7 @@ mod pools;
 mod pv_not_marked;
 mod short_device;
 mod stale_device_number;
+mod stale_table;
 mod stray_device;
 mod suspended_device;
 mod thin_data_full;
@@ -53,6 +54,8 @@ pub enum FaultKind {
     SuspendedDevice,
     /// A live table that maps a device that is gone, or is another.
     StaleDeviceNumber,
+    /// A live table is not what the metadata says.
+    StaleTable,
     /// No metadata area of the VG points to a sound text.
     NoMetadata,
     /// Equal numbers, different content.
@@ -200,6 +203,7 @@ impl FaultKind {
             Self::StrayDevice => "stray-device",
             Self::SuspendedDevice => "suspended-device",
             Self::StaleDeviceNumber => "stale-device-number",
+            Self::StaleTable => "stale-table",
             Self::NoMetadata => "no-metadata",
             Self::MetadataBranches => "metadata-branches",
             Self::ExtentsInConflict => "extents-in-conflict",
@@ -233,7 +237,7 @@ impl FaultKind {
 
 /// Every fault of an inventory: the worst first, then by kind and object.
 pub fn find(inventory: &Inventory) -> Vec<Fault> {
-    let finders: [fn(&Inventory) -> Vec<Fault>; 30] = [
+    let finders: [fn(&Inventory) -> Vec<Fault>; 31] = [
         absent_pv::find,
         damaged_area::find,
         disputed_pv::find,
@@ -252,6 +256,7 @@ pub fn find(inventory: &Inventory) -> Vec<Fault> {
         pv_not_marked::find,
         short_device::find,
         stale_device_number::find,
+        stale_table::find,
         stray_device::find,
         suspended_device::find,
         thin_data_full::find,

@@ -8,6 +8,7 @@ pub mod allocation;
 pub mod attr;
 pub mod choice;
 pub mod compare;
+pub mod derived_tables;
 pub mod device;
 pub mod extent_map;
 pub mod flags;

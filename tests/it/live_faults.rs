@@ -282,3 +282,56 @@ fn nothing_of_this_is_told_of_images() {
     assert!(inventory.live.is_none());
     assert_eq!(fault::find(&inventory), []);
 }
+
+/// Kinds of faults of a machine that has these devices.
+fn kinds(devices: Vec<MappedDevice>) -> Vec<FaultKind> {
+    fault::find(&with_mapped(devices)).iter().map(|fault| fault.kind).collect()
+}
+
+#[test]
+fn a_table_that_is_not_what_the_metadata_says() {
+    let (_, vg) = machine();
+    let simple = |table: &str| mapped(&vg, "simple", 0, &[table]);
+    assert_eq!(kinds(vec![simple("0 4096 linear 8:0 2048")]), []);
+    for other in [
+        "0 4096 linear 8:0 2560",
+        "0 4096 linear 8:16 2048",
+        "0 3584 linear 8:0 2048",
+        "0 4096 striped 1 128 8:0 2048",
+        "0 4096 error",
+    ] {
+        assert_eq!(kinds(vec![simple(other)]), [FaultKind::StaleTable], "{other}");
+    }
+    let fault = only(&with_mapped(vec![simple("0 4096 linear 8:0 2560")]));
+    assert_eq!(fault.severity, Severity::Critical);
+    for part in ["vg-0 (253:0) has `0 4096 linear 8:0 2560`", "says `0 4096 linear 8:0 2048`"] {
+        assert!(fault.found.contains(part), "{part}: {}", fault.found);
+    }
+    assert!(fault.advice.contains("`lvchange --refresh vg/simple`"), "{}", fault.advice);
+    // What a command left half-way comes first.
+    let half = MappedDevice { suspended: true, ..mapped(&vg, "spread", 1, &["0 8 error"]) };
+    let found = kinds(vec![simple("0 4096 linear 8:0 2560"), half]);
+    assert_eq!(found, [FaultKind::SuspendedDevice]);
+}
+
+#[test]
+fn tables_of_thin_lvs() {
+    use crate::support::machine::{mapped_lv, vg};
+    let inventory = crate::support::machine::machine("thin");
+    let vg = vg(&inventory);
+    let found = |table: &str| {
+        let mut inventory = inventory.clone();
+        inventory.pools.clear();
+        with(&mut inventory, |live| {
+            let pool = "0 20480 thin-pool 253:3 253:4 128 0 0";
+            live.mapped.push(mapped_lv(&vg, "pool", "tpool", 5, &[pool]));
+            live.mapped.push(mapped_lv(&vg, "pool_tdata", "tdata", 4, &["0 20480 linear 8:0 1"]));
+            live.mapped.push(mapped_lv(&vg, "thin2", "", 6, &[table]));
+        });
+        let stale =
+            |fault: &Fault| fault.kind == FaultKind::StaleTable && fault.object == "LV thin2";
+        fault::find(&inventory).into_iter().filter(stale).count()
+    };
+    assert_eq!(found("0 8192 thin 253:5 2"), 0);
+    assert_eq!([found("0 8192 thin 253:5 1"), found("0 8192 thin 253:4 2")], [1, 1]);
+}

@@ -23,6 +23,7 @@ mod power_off;
 mod power_off_applying;
 mod returned_pv;
 mod signals;
+mod stale_tables;
 mod state_directory;
 mod thin_copied;
 mod thin_damaged;
@@ -47,7 +48,7 @@ mod witness;
 use crate::scenario::Scenario;
 
 /// In the order in which they are run.
-pub const ALL: [Scenario; 47] = [
+pub const ALL: [Scenario; 48] = [
     boots::SCENARIO,
     images::SCENARIO,
     disks_come_back::SCENARIO,
@@ -65,6 +66,7 @@ pub const ALL: [Scenario; 47] = [
     left_out::SCENARIO,
     not_ours::SCENARIO,
     half_done_tables::SCENARIO,
+    stale_tables::SCENARIO,
     thin_needs_check::SCENARIO,
     thin_transaction_id::SCENARIO,
     thin_full::SCENARIO,
