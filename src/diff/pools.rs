@@ -17,7 +17,7 @@ use crate::diff::live::refuse_allocation;
 use crate::diff::pools::room::Room;
 use crate::diff::pools::spare::missing_spare;
 use crate::diff::{Base, Change, Claim, Context, Diff, Refusal, RefusalCode};
-use crate::ids::{LvName, LvUuid};
+use crate::ids::{Digest, LvName, LvUuid};
 use crate::model::inventory::Realm;
 use crate::model::live::PoolMode;
 use crate::model::pools::{Pool, Transactions, pool};
@@ -50,6 +50,9 @@ pub struct LargerPool {
     /// Those of its data.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub data_place: Vec<Claim>,
+    /// The digest of its metadata's first block, on images: another one once somebody used the pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Digest>,
     /// Why, line by line.
     pub why: Vec<String>,
 }
@@ -185,6 +188,7 @@ impl Subject<'_> {
 
     fn larger(&self) -> LargerPool {
         let (uuid, name) = (self.pool.lv.uuid, self.pool.lv.name.clone());
+        let is_images = self.context.inventory.realm == Realm::Images;
         LargerPool {
             uuid,
             name,
@@ -192,6 +196,7 @@ impl Subject<'_> {
             data: None,
             metadata_place: Vec::new(),
             data_place: Vec::new(),
+            seen: self.pool.on_disk.filter(|_| is_images).map(|found| found.digest),
             why: Vec::new(),
         }
     }
@@ -228,6 +233,7 @@ impl Subject<'_> {
                     .with_help("`method: auto`, or `rebuild`"))
             }
             PoolMethod::Auto if !why.is_empty() => {
+                changes.retain(|change| !matches!(change, Change::DropThinLv(_)));
                 changes.extend(self.rebuild(wanted, trial, why, room)?);
                 Ok(changes)
             }
@@ -323,6 +329,7 @@ impl Subject<'_> {
     /// they have not, which of them is right is for a person.
     fn contradictions(&self) -> Result<Vec<Change>, Refusal> {
         let devices = self.pool.on_disk.and_then(|found| found.details.as_ref().ok());
+        devices.map_or(Ok(()), |devices| self.refuse_known_elsewhere(devices, None))?;
         let mut changes = devices.map(|devices| self.lost_lvs(devices)).unwrap_or_default();
         let Some(Transactions::Differ { pool, text }) = self.pool.transactions() else {
             return Ok(changes);
@@ -354,6 +361,11 @@ impl Subject<'_> {
         let Some(details) = self.pool.on_disk.and_then(|found| found.details.as_ref().ok()) else {
             return Some("which devices it has shows only when it is not active".to_owned());
         };
+        let lost: Vec<String> =
+            self.pool.lvs_not_in(details).iter().map(|(_, name)| name.to_string()).collect();
+        if !lost.is_empty() {
+            return Some(format!("it does not have the devices of {}", lost.join(", ")));
+        }
         let left = self.pool.devices_without_lv().unwrap_or_default();
         if !left.is_empty() {
             let ids: Vec<String> = left.iter().map(u32::to_string).collect();

@@ -36,11 +36,13 @@ fn expected(run: &Run<'_, '_>) -> Result<Option<Digest>, HostError> {
     match step.state {
         StepState::Applied => Ok(step.after),
         StepState::Started => expected_of_started(run, last, step.after),
-        StepState::Torn
-        | StepState::Unexpected
+        // Without a checkpoint it writes over extents alone, and leaves label and metadata be.
+        StepState::Torn | StepState::UndoStarted | StepState::UndoFailed => {
+            let has_bytes = settle::checkpoint_of(run, last)?.is_some();
+            Ok(step.after.filter(|_| !has_bytes))
+        }
+        StepState::Unexpected
         | StepState::Indeterminate
-        | StepState::UndoStarted
-        | StepState::UndoFailed
         | StepState::Pending
         | StepState::NotApplied
         | StepState::Undone => Ok(None),

@@ -16,6 +16,16 @@ pub(crate) fn put_back(run: &mut Run<'_, '_>, operation: &Operation) -> Result<(
     if claims.is_empty() {
         return Ok(());
     }
+    // Somebody else may have them by now.
+    let now = run.observe();
+    if let Operation::RebuildPoolMetadata(rebuild) = operation
+        && !rebuild.has_its_extents(&now)
+    {
+        return Err(format!(
+            "LV {} is not on the extents any more that were written over: nothing is put back there",
+            rebuild.pool.beside
+        ));
+    }
     let regions = regions_of_extents(&run.world, run.state.started.vg, claims);
     let regions = regions.map_err(|unfit| unfit.why)?;
     let manifest = manifest(run).map_err(|error| error.in_full())?;

@@ -89,7 +89,8 @@ fn undo(run: &mut Run<'_, '_>, index: usize) -> Result<(), String> {
         return live::undo(run, index);
     }
     if let Some(operation) = run.graph.operations.get(index).cloned() {
-        run.world.pools = run.observe().pools;
+        let now = run.observe();
+        (run.world.pools, run.world.vgs) = (now.pools, now.vgs);
         used_pool::refuse(run, &operation)?;
         put_back::put_back(run, &operation)?;
     }

@@ -114,6 +114,12 @@ pub(crate) fn perform_all(run: &mut Run<'_, '_>, acts: &[Act]) -> Result<Perform
         })?;
         if let Some(KeptFile { name, mut content }) = engine.host.take_kept() {
             engine.store.put_from(&run.name, &name, &mut content)?;
+            if let Some(copy) = engine.evidence_copy.as_deref_mut() {
+                use std::io::Seek as _;
+                let again = |cause| HostError::new("copy", &name, cause);
+                content.rewind().map_err(again)?;
+                copy.put_from(&run.name, &name, &mut content)?;
+            }
         }
         if performed != Performed::default() {
             last = performed;

@@ -1,12 +1,16 @@
 //! Pools that were used since a run changed them: the way back is closed then.
 
-use crate::diff::Claim;
+use crate::diff::{LargerPool, RebuiltPool};
 use crate::execute::engine::Run;
+use crate::host::ReadHost;
+use crate::host::copy::thin::read_block;
+use crate::ids::{Digest, LvUuid};
 use crate::model::inventory::Realm;
-use crate::model::pools::pool;
 use crate::model::thin_pool::METADATA_BLOCK;
+use crate::operation::act::ContentFrom;
+use crate::operation::content::content_of;
 use crate::operation::{ExtendPool, Operation, Probe, SwapPoolMetadata};
-use crate::units::{Bytes, Extents};
+use crate::units::Bytes;
 
 /// Refuses to undo what the pool has used since.
 pub(crate) fn refuse(run: &Run<'_, '_>, operation: &Operation) -> Result<(), String> {
@@ -41,45 +45,55 @@ pub(crate) fn refuse(run: &Run<'_, '_>, operation: &Operation) -> Result<(), Str
     }
 }
 
-/// Once a pool was used with its new metadata, the old knows nothing of what was written since.
+/// Once a pool was used with its new metadata, the old knows nothing of what was written since; and
+/// where the old is not what it was, the pool is not given it.
 fn refuse_swapped(run: &Run<'_, '_>, swap: &SwapPoolMetadata) -> Result<(), String> {
-    let made = run.graph.operations.iter().position(|other| {
-        matches!(other, Operation::RebuildPoolMetadata(made) if made.pool.uuid == swap.pool.uuid)
-    });
-    let made = made.and_then(|index| run.state.steps.get(index)).and_then(|step| step.sha256);
-    let found = run.world.pools.get(&(swap.vg, swap.pool.uuid)).map(|found| found.digest);
-    if made.is_some() && made == found {
-        return Ok(());
+    let RebuiltPool { uuid, name, beside, seen, .. } = &swap.pool;
+    let found = run.world.pools.get(&(swap.vg, *uuid)).map(|found| found.digest);
+    if found.is_none() || made(run, *uuid) != found {
+        return Err(format!(
+            "thin pool {name} is active or was used with its new metadata: what was written since only \
+             that knows of"
+        ));
     }
-    Err(format!(
-        "thin pool {} is active or was used with its new metadata: what was written since only that \
-         knows of",
-        swap.pool.name
-    ))
-}
-
-/// A pool that was let in since counts what it was given.
-fn refuse_extended(run: &Run<'_, '_>, extend: &ExtendPool) -> Result<(), String> {
-    let vg = run.world.vgs.get(&extend.vg).and_then(|on_disk| on_disk.current.as_deref());
-    let lv = vg.and_then(|vg| vg.lv_by_uuid(extend.pool.uuid));
-    let pool = vg.zip(lv).and_then(|(vg, lv)| pool(&run.world, vg, lv));
-    let superblock = pool.and_then(|pool| pool.on_disk?.superblock());
-    let (Some(pool), Some(superblock)) = (pool, superblock) else { return Ok(()) };
-    let added = |place: &[Claim]| -> Extents {
-        place.iter().flat_map(Claim::ranges).map(|(_, range)| range.len()).sum()
-    };
-    let before = |len: Extents, place: &[Claim]| {
-        len.saturating_sub(added(place)).bytes_shown(pool.vg.extent_size)
-    };
-    let block = pool.chunk_size.bytes().unwrap_or(Bytes::ZERO);
-    let counted = |blocks: u64, block: Bytes| Bytes::new(blocks.saturating_mul(block.get()));
-    let is_used = counted(superblock.metadata.blocks, METADATA_BLOCK)
-        > before(pool.metadata.len(), &extend.pool.metadata_place)
-        || counted(superblock.data.blocks, block)
-            > before(pool.data.len(), &extend.pool.data_place);
-    if is_used {
-        let name = &extend.pool.name;
-        return Err(format!("thin pool {name} was used since, and counts on what it was given"));
+    let old = first_block(run, swap).map_err(|why| format!("LV {beside} cannot be read: {why}"))?;
+    if old != *seen {
+        return Err(format!(
+            "LV {beside} is not the old metadata any more: somebody wrote to it, and the pool keeps the \
+             new"
+        ));
     }
     Ok(())
+}
+
+/// What the run left in the first block of new metadata that it made for this pool.
+fn made(run: &Run<'_, '_>, pool: LvUuid) -> Option<Digest> {
+    let made = run.graph.operations.iter().position(
+        |other| matches!(other, Operation::RebuildPoolMetadata(made) if made.pool.uuid == pool),
+    );
+    made.and_then(|index| run.state.steps.get(index)).and_then(|step| step.sha256)
+}
+
+/// The digest of the first block of what was the pool's metadata.
+fn first_block(run: &Run<'_, '_>, swap: &SwapPoolMetadata) -> Result<Digest, String> {
+    let vg = run.world.vgs.get(&swap.vg).and_then(|on_disk| on_disk.current.as_deref());
+    let lv = vg.and_then(|vg| vg.lv(&swap.pool.beside)).ok_or("it is not there any more")?;
+    let content = content_of(&run.world, swap.vg, lv.uuid).map_err(|unfit| unfit.why)?;
+    let host: &dyn ReadHost = run.engine.host;
+    if let ContentFrom::Own(device) = &content.from {
+        let bytes = host.read(device, Bytes::ZERO, METADATA_BLOCK);
+        return bytes.map(|bytes| Digest::of(&bytes)).map_err(|error| error.in_full());
+    }
+    read_block(host, &content, 0).map(|block| Digest::of(&block))
+}
+
+/// A pool that was let in since counts on what it was given. Its first block is another one then; what
+/// the run itself put there is no use.
+fn refuse_extended(run: &Run<'_, '_>, extend: &ExtendPool) -> Result<(), String> {
+    let LargerPool { uuid, name, seen, .. } = &extend.pool;
+    let found = run.world.pools.get(&(extend.vg, *uuid)).map(|found| found.digest);
+    if found.is_some() && (found == *seen || found == made(run, *uuid)) {
+        return Ok(());
+    }
+    Err(format!("thin pool {name} was used since, and may count on what it was given"))
 }

@@ -23,29 +23,31 @@ fn rank(operation: &Operation) -> Rank {
         Operation::SaveEvidence(_) => 0,
         Operation::Unmount(_) => 1,
         // What a task had activated goes again behind it.
-        Operation::DeactivateLvs(DeactivateLvs { task_of: Some(_), .. }) => 19,
+        Operation::DeactivateLvs(DeactivateLvs { task_of: Some(_), .. }) => 20,
         Operation::DeactivateLvs(_) => 2,
         Operation::WritePvLabel(_) => 3,
         Operation::CommitMetadata(_) => 4,
         Operation::RestoreMissingPv(_) => 5,
         Operation::ExtendVg(_) => 6,
         Operation::SpliceLv(_) => 7,
+        // Where LVM chooses it could take what another was promised.
+        Operation::CreatePoolMetadata(create) if create.pool.place.is_empty() => 9,
         Operation::CreatePoolMetadata(_) => 8,
-        Operation::RebuildPoolMetadata(_) => 9,
-        Operation::SwapPoolMetadata(_) => 10,
+        Operation::RebuildPoolMetadata(_) => 10,
+        Operation::SwapPoolMetadata(_) => 11,
         // The room first: the kernel takes it when it is let in.
-        Operation::ExtendPool(_) => 11,
+        Operation::ExtendPool(_) => 12,
         // With another number LVM does not let the pool in.
-        Operation::SetTransactionId(_) => 12,
-        Operation::DropThinLv(_) => 13,
-        Operation::ClearNeedsCheck(_) => 14,
+        Operation::SetTransactionId(_) => 13,
+        Operation::DropThinLv(_) => 14,
+        Operation::ClearNeedsCheck(_) => 15,
         // LVM makes it longer by itself where it makes a pool's metadata longer.
-        Operation::MakePoolSpare(_) => 15,
-        Operation::RefreshLvs(_) => 16,
-        Operation::ActivateLvs(_) => 17,
-        Operation::CopyLv(_) => 18,
-        Operation::MountAgain(_) => 20,
-        Operation::CheckSha256(_) => 21,
+        Operation::MakePoolSpare(_) => 16,
+        Operation::RefreshLvs(_) => 17,
+        Operation::ActivateLvs(_) => 18,
+        Operation::CopyLv(_) => 19,
+        Operation::MountAgain(_) => 21,
+        Operation::CheckSha256(_) => 22,
     };
     (operation.stage(), kind, operation.id())
 }

@@ -4,6 +4,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
 
@@ -90,14 +91,20 @@ impl Scratch {
     }
 }
 
+/// For so long a directory is left alone.
+const NEW: Duration = Duration::from_secs(60);
+
 /// Removes scratch directories of ours that nobody uses any more. What cannot be removed is a nuisance,
 /// and no harm.
 fn sweep(within: &str) {
     let Ok(entries) = fs::read_dir(within) else { return };
     for entry in entries.flatten() {
-        let is_ours = entry
-            .metadata()
-            .is_ok_and(|found| found.is_dir() && found.uid() == nix::unistd::geteuid().as_raw());
+        let is_ours = entry.metadata().is_ok_and(|found| {
+            // One that was only just made may not be locked yet.
+            let age = found.modified().ok().and_then(|made| made.elapsed().ok());
+            let is_old = age.is_some_and(|age| age > NEW);
+            is_old && found.is_dir() && found.uid() == nix::unistd::geteuid().as_raw()
+        });
         let name = entry.file_name().to_string_lossy().into_owned();
         if !is_ours || !name.starts_with(PREFIX) {
             continue;

@@ -6,18 +6,17 @@
 //! as that can be told: one whose data blocks are exactly those that a space map has in use, then by
 //! the snapshot clock, then by how many data blocks it maps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::thin_pool::{PoolByText, ThinDevice};
-use crate::ondisk::thin_mappings::{BySum, Mappings, read_mappings};
+use crate::ids::Digest;
+use crate::model::thin_pool::PoolByText;
+use crate::ondisk::thin_mappings::{BySum, read_mappings};
 use crate::ondisk::thin_node::Node;
 use crate::ondisk::thin_space::{BlockSet, read_allocated};
 use crate::ondisk::thin_tree::{ReadBlock, read_details, read_device_roots};
 
 /// So many states are compared block by block: the latest by clock and number of mappings.
-const COMPARED_MAX: usize = 16;
-/// More index trees of space maps are not looked at.
-const SPACE_MAPS_MAX: usize = 64;
+const COMPARED_MAX: usize = 8;
 
 /// The roots of a state of the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,49 +93,65 @@ fn candidates(text: &PoolByText, blocks: u64, read: &mut ReadBlock<'_>) -> Candi
     found
 }
 
-/// Every pair of trees that are whole and agree, with each other and with the text; each state once.
+/// Every pair of trees that are whole and agree, with each other and with the text; each state once, the
+/// latest by clock and number of mappings first. What is kept of a tree is small, as there may be many.
 fn states(text: &PoolByText, candidates: &Candidates, read: &mut ReadBlock<'_>) -> Vec<State> {
-    let is_known = |found: &BTreeMap<u32, ThinDevice>| {
-        let made_in = found.iter().map(|(device, found)| (device, &found.transaction_id));
-        made_in.eq(&text.devices)
-    };
-    let mut lists: Vec<(BTreeMap<u32, ThinDevice>, u64)> = Vec::new();
-    for root in &candidates.details {
-        if let Ok(found) = read_details(*root, read)
-            && is_known(&found)
-            && !lists.iter().any(|(known, _)| *known == found)
-        {
-            lists.push((found, *root));
-        }
-    }
-    let mut trees: Vec<(BTreeMap<u32, Mappings>, u64)> = Vec::new();
+    let lists = lists(text, candidates, read);
     let mut sums = BySum::of(text.data_blocks);
-    for root in &candidates.mapping {
-        let is_known =
-            read_device_roots(*root, read).is_ok_and(|roots| roots.keys().eq(text.devices.keys()));
-        if is_known
-            && let Ok(found) = sums.devices(*root, read)
-            && !trees.iter().any(|(known, _)| *known == found)
-        {
-            trees.push((found, *root));
-        }
-    }
+    let mut known: BTreeSet<Digest> = BTreeSet::new();
     let mut states: Vec<State> = Vec::new();
-    for (devices, details) in &lists {
-        for (mapped, mapping) in &trees {
-            let counts = mapped.iter().map(|(device, found)| (device, found.count));
-            if !devices.iter().map(|(device, found)| (device, found.mapped_blocks)).eq(counts) {
-                continue;
-            }
-            let of_devices = devices.values().map(|d| d.creation_time.max(d.snapshot_time));
-            let of_mappings = mapped.values().map(|found| found.newest);
-            let time = of_devices.map(u64::from).chain(of_mappings).max().unwrap_or(0);
-            let count = mapped.values().fold(0, |sum: u64, found| sum.saturating_add(found.count));
-            states.push(State { details: *details, mapping: *mapping, time, count });
+    for mapping in &candidates.mapping {
+        let is_known = read_device_roots(*mapping, read)
+            .is_ok_and(|roots| roots.keys().eq(text.devices.keys()));
+        let Some(mapped) = is_known.then(|| sums.devices(*mapping, read).ok()).flatten() else {
+            continue;
+        };
+        let content = mapped.iter().flat_map(|(device, found)| {
+            let sum = found.sum.to_le_bytes();
+            [&device.to_le_bytes()[..], &found.count.to_le_bytes(), &sum].concat()
+        });
+        let counts = mapped.iter().map(|(device, found)| (*device, found.count));
+        let Some((details, of_devices)) = lists.get(&digest_of(counts)) else { continue };
+        if !known.insert(Digest::of(&content.collect::<Vec<u8>>())) {
+            continue;
         }
+        let time = mapped.values().map(|found| found.newest).max().unwrap_or(0).max(*of_devices);
+        let count = mapped.values().fold(0, |sum: u64, found| sum.saturating_add(found.count));
+        states.push(State { details: *details, mapping: *mapping, time, count });
     }
     states.sort_by_key(|state| std::cmp::Reverse((state.time, state.count, state.mapping)));
     states
+}
+
+/// Lists of the very devices that LVM knows, by how many blocks each maps: root and latest clock. Of
+/// several with the same counts the latest.
+fn lists(
+    text: &PoolByText,
+    candidates: &Candidates,
+    read: &mut ReadBlock<'_>,
+) -> BTreeMap<Digest, (u64, u64)> {
+    let mut lists: BTreeMap<Digest, (u64, u64)> = BTreeMap::new();
+    for root in &candidates.details {
+        let Ok(found) = read_details(*root, read) else { continue };
+        let made_in = found.iter().map(|(device, found)| (device, &found.transaction_id));
+        if !made_in.eq(&text.devices) {
+            continue;
+        }
+        let times = found.values().map(|d| d.creation_time.max(d.snapshot_time));
+        let time = times.max().map_or(0, u64::from);
+        let counts = found.iter().map(|(device, found)| (*device, found.mapped_blocks));
+        let known = lists.entry(digest_of(counts)).or_insert((*root, time));
+        if time > known.1 {
+            *known = (*root, time);
+        }
+    }
+    lists
+}
+
+fn digest_of(counts: impl Iterator<Item = (u32, u64)>) -> Digest {
+    let bytes = counts
+        .flat_map(|(device, count)| [&device.to_le_bytes()[..], &count.to_le_bytes()].concat());
+    Digest::of(&bytes.collect::<Vec<u8>>())
 }
 
 /// The latest, and the space map that has exactly its data blocks in use.
@@ -146,27 +161,32 @@ fn best<'s>(
     states: &'s [State],
     read: &mut ReadBlock<'_>,
 ) -> Option<(&'s State, Option<u64>)> {
-    let maps: Vec<(BlockSet, u64)> = bitmaps
-        .iter()
-        .filter_map(|root| Some((read_allocated(*root, text.data_blocks, read).ok()?, *root)))
-        .take(SPACE_MAPS_MAX)
-        .collect();
-    let mut found = Vec::new();
+    let mut compared = Vec::new();
     for state in states.iter().take(COMPARED_MAX) {
         let Ok(mapped) = read_mappings(state.mapping, text.data_blocks, read) else { continue };
-        let bitmap = maps.iter().find(|(used, _)| *used == mapped.blocks).map(|(_, root)| *root);
-        let rank = (bitmap.is_some(), state.time, mapped.blocks.count(), state.count);
-        found.push((rank, state, bitmap));
+        compared.push((state, mapped.blocks, None));
     }
+    // One after the other: those of a large pool are large.
+    for root in bitmaps {
+        let Ok(used) = read_allocated(*root, text.data_blocks, read) else { continue };
+        for (_, blocks, bitmap) in &mut compared {
+            if bitmap.is_none() && *blocks == used {
+                *bitmap = Some(*root);
+            }
+        }
+    }
+    let rank = |(state, blocks, bitmap): &(&State, BlockSet, Option<u64>)| {
+        (bitmap.is_some(), state.time, blocks.count(), state.count)
+    };
     // Of equals the first: its root lies behind those of the others.
-    found.reverse();
-    let best = found.into_iter().max_by_key(|(rank, ..)| *rank);
-    best.map(|(_, state, bitmap)| (state, bitmap))
+    let best = compared.into_iter().rev().max_by_key(rank);
+    best.map(|(state, _, bitmap)| (state, bitmap))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::thin_pool::ThinDevice;
     use crate::ondisk::thin_node::{Block, write_node};
     use crate::ondisk::thin_tree::write_details;
     use crate::units::Sectors;

@@ -41,6 +41,19 @@ impl ExtendPool {
     /// On images: the text with longer LVs, on the extents that were chosen.
     fn commit(&self, now: &Inventory, signature: &Signature) -> Result<Lowered, Unfit> {
         let pool = pool_of(now, self.vg, self.pool.uuid, &self.pool.name)?;
+        let added = |place: &[Claim]| -> Extents {
+            place.iter().flat_map(Claim::ranges).map(|(_, range)| range.len()).sum()
+        };
+        for (lv, to, place) in [
+            (pool.metadata, self.pool.metadata, &self.pool.metadata_place),
+            (pool.data, self.pool.data, &self.pool.data_place),
+        ] {
+            let becomes = lv.len().saturating_add(added(place));
+            if to.is_some_and(|to| to != becomes) || to.is_none() && !place.is_empty() {
+                let why = format!("LV {} has another length by now", lv.name);
+                return Err(Unfit::new(why));
+            }
+        }
         let names = (pool.metadata.name.clone(), pool.data.name.clone());
         let data_len = self.pool.data.unwrap_or_else(|| pool.data.len());
         let change = commit::Change {
@@ -101,7 +114,10 @@ impl Contract for ExtendPool {
 
     fn undo(&self, realm: Realm) -> &'static str {
         match realm {
-            Realm::Images => commit::UNDO_ON_IMAGES,
+            Realm::Images => {
+                "area headers, then texts, are put back byte by byte, as long as the pool was not \
+                 used since"
+            }
             Realm::Live => "none: LVM does not make thin pools smaller, and nothing is lost by it",
         }
     }

@@ -7,10 +7,13 @@
 //! nothing is activated. Half way: the new LV holds anything; it can simply be written again. Undo:
 //! none needed, as the pool does not have it yet; on images what the evidence has of those extents. Equivalent: `thin_dump`, `thin_restore`, `thin_check`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::diff::{Claim, RebuiltDevice, RebuiltPool, extents_of, refuse_in_use};
-use crate::ids::{VgName, VgUuid};
+use crate::ids::{PvUuid, VgName, VgUuid};
+use crate::model::extent_map::{ExtentRange, joined};
 use crate::model::inventory::{Inventory, Realm};
 use crate::model::live::{LvmLayer, lvm_device_name};
 use crate::model::vg::Lv;
@@ -52,6 +55,19 @@ impl RebuildPoolMetadata {
             return Err(Unfit::new(format!("LV {name} is suspended, or a part of it is active")));
         }
         Ok(Some(lv))
+    }
+
+    /// Whether the LV that was made is there, on the very extents that were chosen.
+    pub fn has_its_extents(&self, now: &Inventory) -> bool {
+        let Ok(vg) = current(now, self.vg) else { return false };
+        let Some(lv) = vg.lv(&self.pool.beside) else { return false };
+        let mut ranges: BTreeMap<PvUuid, Vec<ExtentRange>> = BTreeMap::new();
+        for (pv, range) in self.pool.place.iter().flat_map(Claim::ranges) {
+            ranges.entry(pv).or_default().push(range);
+        }
+        let chosen: Vec<Claim> =
+            ranges.into_iter().map(|(pv, ranges)| Claim::new(pv, &joined(ranges))).collect();
+        lv.len() == self.pool.size && extents_of(vg, lv) == chosen
     }
 
     /// Where the new metadata goes: on a machine its device, as the kernel names it once it is active.

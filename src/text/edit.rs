@@ -170,6 +170,10 @@ pub fn remove_lv(vg: &mut Section<'_>, lv: &LvName) -> Result<(), EditError> {
 /// [`EditError`], when it is not there, or another LV needs it.
 pub fn drop_thin_lv(vg: &mut Section<'_>, lv: &LvName) -> Result<(), EditError> {
     remove_lv(vg, lv)?;
+    if vg.section("historical_logical_volumes").is_some_and(|history| names(history, lv)) {
+        let why = format!("the section of historical LVs names LV {lv}");
+        return Err(EditError::DoesNotFit(why));
+    }
     let lvs = vg.section_mut(b"logical_volumes").ok_or(EditError::NoSection("logical_volumes"))?;
     let is_it = |value: &Value<'_>| value.as_text() == Some(lv.as_str().as_bytes());
     for entry in &mut lvs.entries {
@@ -191,6 +195,15 @@ pub fn drop_thin_lv(vg: &mut Section<'_>, lv: &LvName) -> Result<(), EditError> 
         }
     }
     Ok(())
+}
+
+/// Whether a name stands anywhere in a section, however deep; sections of a text are few.
+fn names(section: &Section<'_>, lv: &LvName) -> bool {
+    let is_it = |value: &Value<'_>| value.as_text() == Some(lv.as_str().as_bytes());
+    section.entries.iter().any(|entry| match &entry.body {
+        Body::Section(inner) => names(inner, lv),
+        Body::Value(value) => value.items().iter().any(is_it),
+    })
 }
 
 /// Takes a word out of a list, when both are there; tells whether they were.

@@ -309,7 +309,7 @@ fn live_operations() -> Vec<Operation> {
         planned(&live_pools::damaged(), &used),
         planned(&live_pools::flagged(), &larger),
         planned(&live_pools::numbered(), &larger),
-        planned(&live_pools::one_less(live_pools::numbered()), &live_pools::dropping()),
+        planned(&live_pools::one_less(), &live_pools::dropping()),
         planned(
             &live_pools::flagged(),
             &larger.replace("state: sound,", "state: sound, spare: present,"),

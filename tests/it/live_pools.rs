@@ -8,6 +8,7 @@ use lvmend::model::thin_pool::{
     Compared, Coverage, Mend, PoolTrial, Rebuilt, ThinSuperblockBlock, Told,
 };
 
+use lvmend::diff::RefusalCode;
 use lvmend::operation::{Operation, Probe};
 use lvmend::simulate::lower;
 
@@ -184,11 +185,37 @@ pub fn numbered() -> Inventory {
 }
 
 /// The pool does not have the device of thin1, of which snap is a snapshot.
-pub fn one_less(mut inventory: Inventory) -> Inventory {
+pub fn one_less() -> Inventory {
+    let mut inventory = machine("thin");
+    judged(&mut inventory, Ok(()));
     for found in inventory.pools.values_mut() {
         found.details.as_mut().unwrap().remove(&1).unwrap();
+        found.mapped.as_mut().unwrap().remove(&1);
     }
     inventory
+}
+
+/// What a repair found lacks a device that the metadata still has in its list, or in its mapping tree.
+#[test]
+fn a_device_that_the_old_metadata_has_is_not_dropped() {
+    for is_listed in [true, false] {
+        let mut inventory = damaged();
+        for trial in inventory.trials.values_mut() {
+            let rebuilt = trial.as_mut().unwrap().rebuilt.as_mut().unwrap().as_mut().unwrap();
+            rebuilt.old = Err("its mapping tree cannot be read".to_owned());
+            rebuilt.new.devices.remove(&1).unwrap();
+        }
+        for found in inventory.pools.values_mut() {
+            if is_listed {
+                found.mapped = Err("block 5: its checksum is wrong".to_owned());
+            } else {
+                found.details.as_mut().unwrap().remove(&1).unwrap();
+            }
+        }
+        let refused = planned(&inventory, &dropping()).refusals;
+        let why = refused.iter().find(|refusal| refusal.code == RefusalCode::UnknownLoss).unwrap();
+        assert!(why.why.contains("thin1 (device 1)"), "{}", why.why);
+    }
 }
 
 /// A plan that accepts that thin1 is dropped.
@@ -209,7 +236,12 @@ fn a_number_alone_is_set_and_devices_that_differ_are_not() {
         details.insert(77, one);
     }
     all += &format!("# a device more\n{}\n", told(&planned(&more, &asks(METADATA))));
-    let less = one_less(numbered());
+    let less = one_less();
+    let mut less_and_ahead = one_less();
+    for found in less_and_ahead.pools.values_mut() {
+        let ThinSuperblockBlock::Sound(superblock) = &mut found.block else { panic!() };
+        superblock.transaction_id = 9;
+    }
     let mut behind = numbered();
     for found in behind.pools.values_mut() {
         let ThinSuperblockBlock::Sound(superblock) = &mut found.block else { panic!() };
@@ -223,6 +255,9 @@ fn a_number_alone_is_set_and_devices_that_differ_are_not() {
     all += &format!("# a number used again\n{}\n", told(&planned(&reused, &asks(METADATA))));
     all += &format!("# a device less\n{}\n", told(&planned(&less, &asks(METADATA))));
     all += &story(&less, &dropping());
+    // Which of them went back, and what it had, is for a person.
+    let both = told(&planned(&less_and_ahead, &dropping()));
+    all += &format!("# a device less, and another number\n{both}\n");
     snapshot("pools-numbers", &all);
 }
 

@@ -15,14 +15,14 @@ use lvmend::ids::Digest;
 use lvmend::model::inventory::Inventory;
 use lvmend::model::pools::pools;
 use lvmend::model::vg::Vg;
-use lvmend::operation::Operation;
 use lvmend::operation::content::content_of;
+use lvmend::operation::{Contract as _, Operation};
 
 use crate::live_pools::asks;
 use crate::support::case::Disks;
 use crate::support::fixture::Fixture;
 use crate::support::machine::{snapshot, told};
-use crate::support::world::{SCRATCH, World, plan};
+use crate::support::world::{SCRATCH, World, plan, signature};
 use crate::thin_content::digests;
 use crate::thin_pools::{place, superblock};
 
@@ -138,6 +138,19 @@ fn what_is_planned() {
     snapshot("thin-images", &all);
 }
 
+/// Without as many extents the text would contradict itself.
+#[test]
+fn no_pool_is_longer_than_its_data() {
+    let world = world_of(broken(|_| ()), false);
+    let planned = world.plan(&plan(&asks("data: {min_size: 12MiB}")));
+    let is_extend = |operation: &&Operation| operation.kind() == "extend_pool";
+    let found = planned.graph.operations.iter().find(is_extend).unwrap();
+    let Operation::ExtendPool(mut extend) = found.clone() else { panic!() };
+    extend.pool.data_place.clear();
+    let unfit = extend.lower(&world.look(), &signature()).unwrap_err();
+    assert!(unfit.why.contains("another length"), "{}", unfit.why);
+}
+
 #[test]
 fn pools_are_made_larger() {
     let larger = "metadata: {state: sound, min_size: 3MiB}, data: {min_size: 12MiB}";
@@ -220,6 +233,77 @@ fn what_was_used_since_is_not_taken_back() {
     }
 }
 
+/// Whoever wrote over the old metadata took the way back with it.
+#[test]
+fn metadata_that_is_not_the_old_any_more_is_not_given_back() {
+    let flagged = || broken(|metadata| superblock(metadata, |block| block[4] |= 1));
+    let mut world = world_of(flagged(), false);
+    let (disk, start, _) = place(&world.look());
+    let report = world.must_apply(&plan(&asks(SOUND)));
+    let wiped = with_bytes(&world, disk, |image| image[start..start + 4096].fill(0));
+    is_stuck_and_nothing_written(&world.continued(wiped, &Schedule::quiet()), &report.run);
+    // An extension whose pool nobody can ask any more.
+    let mut world = world_of(broken(|_| ()), false);
+    let report = world.must_apply(&plan(&asks("data: {min_size: 12MiB}")));
+    let flipped = with_bytes(&world, disk, |image| image[start + 500] ^= 1);
+    is_stuck_and_nothing_written(&world.continued(flipped, &Schedule::quiet()), &report.run);
+}
+
+fn with_bytes(world: &World, disk: usize, change: impl Fn(&mut [u8])) -> Disks {
+    let mut images: Bytes =
+        world.contents().into_iter().map(|(name, disk)| (name, disk.to_vec())).collect();
+    change(&mut images[disk].1);
+    images.into_iter().map(|(name, disk)| (name, disk.into())).collect()
+}
+
+fn is_stuck_and_nothing_written(world: &World, run: &str) {
+    let mut world = world.continued(world.contents(), &Schedule::quiet());
+    let before = world.contents();
+    let back = world.rollback(run).unwrap();
+    assert_eq!(back.outcome, Outcome::Stuck, "{back:#?}");
+    assert!(world.contents() == before, "something was written");
+}
+
+/// A run stopped while it wrote new metadata, or while it put back what stood there; somebody else
+/// gave the extents to another LV since. Nothing is put back over that.
+#[test]
+fn extents_that_somebody_else_has_by_now_are_not_written() {
+    let disks = || broken(|metadata| metadata[500] ^= 1);
+    let stop = plan(&format!("{}policy: {{on_failure: stop}}\n", asks(SOUND)));
+    let scope = world_of(disks(), false).scope;
+    let new = |log: &[String]| log.iter().position(|what| what.starts_with("write of 2097152"));
+    let mut quiet = world_of(disks(), false);
+    quiet.must_apply(&stop);
+    let at = u64::try_from(new(quiet.schedule.borrow().log()).unwrap()).unwrap();
+    let mut stopped = World::with(disks(), &Schedule::striking(at, Fault::Fail));
+    stopped.scope = scope.clone();
+    let report = stopped.apply(&stop).unwrap();
+    assert_eq!(report.outcome, Outcome::Incomplete, "{report:#?}");
+    // The same extents, as LVM would take them, for something else.
+    let mut other = world_of(broken(|_| ()), false);
+    other.must_apply(&plan(&asks("data: {min_size: 20MiB}")));
+    let others = other.contents();
+
+    let mut rolled = stopped.continued(stopped.contents(), &Schedule::quiet());
+    rolled.rollback(&report.run).unwrap();
+    let begins = {
+        let schedule = rolled.schedule.borrow();
+        schedule.log().iter().position(|what| what.starts_with("write of ")).unwrap()
+    };
+    let begins = u64::try_from(begins).unwrap();
+    let schedule = Schedule::striking(begins, Fault::Crash);
+    let mut half = stopped.continued(stopped.contents(), &schedule);
+    let _ = half.rollback(&report.run);
+    assert!(schedule.borrow().is_dark());
+
+    for world in [&stopped, &half] {
+        let mut world = world.continued(others.clone(), &Schedule::quiet());
+        let error = world.rollback(&report.run).unwrap_err().to_string();
+        assert!(error.contains("written by somebody else"), "{error}");
+        assert!(world.contents() == others, "something was written");
+    }
+}
+
 /// The dump that the new metadata was made of stays with the run.
 #[test]
 fn the_dump_is_kept() {
@@ -271,7 +355,7 @@ fn whatever_fails_on_the_way() {
             // Each half of the places one way; where the disks are written, both.
             let on_disk = what.contains("write of ") || what.contains("sync of ");
             if on_disk || at % 2 == 0 {
-                resumes(&world, &run, &after, &what);
+                resumes(&world, &run, (&before, &after), &what);
             }
             if on_disk || at % 2 == 1 {
                 rolls_back(&world, &run, &before, &what);
@@ -280,17 +364,18 @@ fn whatever_fails_on_the_way() {
     }
 }
 
-fn resumes(world: &World, run: &str, after: &Disks, what: &str) {
+fn resumes(world: &World, run: &str, (before, after): (&Disks, &Disks), what: &str) {
     let mut world = world.continued(world.contents(), &Schedule::quiet());
-    match world.resume(run) {
-        Ok(report) if report.outcome == Outcome::Done => {
-            assert!(world.contents() == *after, "{what}: resumed, it ends elsewhere");
-        }
-        other => {
-            let over = format!("{other:?}");
-            assert!(over.contains("is over") || over.contains("RolledBack"), "{what}: {over}");
-        }
-    }
+    let found = match world.resume(run) {
+        Ok(report) if report.outcome == Outcome::Done => after,
+        Ok(report) if report.outcome == Outcome::RolledBack => before,
+        Ok(report) => panic!("{what}: {report:#?}"),
+        // Nothing was left to be done but to say so.
+        Err(error) if error.to_string().contains("is over: done") => after,
+        Err(error) if error.to_string().contains("is over") => before,
+        Err(error) => panic!("{what}: {error}"),
+    };
+    assert!(world.contents() == *found, "{what}: resumed, it ends elsewhere");
 }
 
 fn rolls_back(world: &World, run: &str, before: &Disks, what: &str) {

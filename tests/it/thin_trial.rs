@@ -265,6 +265,8 @@ fn what_a_killed_run_left_is_removed_and_nothing_else() {
     for path in [&left, &other] {
         fs::write(path.join("direct"), "").unwrap();
         fs::write(path.join("metadata"), "x").unwrap();
+        let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+        fs::File::open(path).unwrap().set_modified(long_ago).unwrap();
     }
     let one = Scratch::make(within.to_str().unwrap()).unwrap();
     let _two = Scratch::make(within.to_str().unwrap()).unwrap();

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::diff::Change;
 use crate::diff::pools::Subject;
+use crate::diff::{Change, Refusal, RefusalCode};
 use crate::ids::{LvName, LvUuid};
 use crate::model::thin_pool::ThinDevice;
 use crate::plan::hazard::{Hazard, HazardKind};
@@ -28,6 +28,38 @@ pub struct LostThinLv {
 }
 
 impl Subject<'_> {
+    /// Refuses what would lose devices that the metadata still has in one of its trees, or that what was
+    /// read of it before has.
+    pub(super) fn refuse_known_elsewhere(
+        &self,
+        devices: &BTreeMap<u32, ThinDevice>,
+        before: Option<&BTreeMap<u32, ThinDevice>>,
+    ) -> Result<(), Refusal> {
+        let listed = self.pool.on_disk.and_then(|found| found.details.as_ref().ok());
+        let mapped = self.pool.on_disk.and_then(|found| found.mapped.as_ref().ok());
+        let is_known = |id: &u32| {
+            listed.is_some_and(|listed| listed.contains_key(id))
+                || mapped.is_some_and(|mapped| mapped.contains(id))
+                || before.is_some_and(|before| before.contains_key(id))
+        };
+        let lost = self.pool.lvs_not_in(devices);
+        let known: Vec<String> = lost
+            .iter()
+            .filter(|(id, _)| is_known(id))
+            .map(|(id, name)| format!("{name} (device {id})"))
+            .collect();
+        if known.is_empty() {
+            return Ok(());
+        }
+        let why = format!(
+            "devices would be lost as a whole which the old metadata still has: {}",
+            known.join(", ")
+        );
+        Err(self
+            .refuse(RefusalCode::UnknownLoss, why)
+            .with_help("save the metadata LV as it is, and copy out what can still be read"))
+    }
+
     /// Thin LVs whose device is not among these: LVM's text loses them, when the plan accepts that.
     pub(super) fn lost_lvs(&self, devices: &BTreeMap<u32, ThinDevice>) -> Vec<Change> {
         let lost = |(device, name): (u32, &LvName)| {

@@ -16,8 +16,10 @@ pub(super) struct Room<'a> {
     pub mirrored: Vec<(u32, Extents)>,
     /// Whether the spare for pool metadata is taken by now.
     pub spare_is_taken: bool,
-    /// The extents that were chosen by now.
-    pub chosen: Vec<(PvUuid, ExtentRange)>,
+    /// The extents that LVs take which are brought back.
+    recovered: Vec<(PvUuid, ExtentRange)>,
+    /// Those, and the ones that were chosen by now.
+    chosen: Vec<(PvUuid, ExtentRange)>,
 }
 
 impl<'a> Room<'a> {
@@ -39,9 +41,9 @@ impl<'a> Room<'a> {
             | Change::DropThinLv(_)
             | Change::MakeSpare(_) => Vec::new(),
         });
-        let chosen = recovered.collect();
-        let (needed, mirrored) = (Extents::ZERO, Vec::new());
-        Self { vg, needed, mirrored, spare_is_taken: false, chosen }
+        let recovered: Vec<(PvUuid, ExtentRange)> = recovered.collect();
+        let (needed, mirrored, chosen) = (Extents::ZERO, Vec::new(), recovered.clone());
+        Self { vg, needed, mirrored, spare_is_taken: false, recovered, chosen }
     }
 
     /// So many extents, and which; none where there are too few, which may be so before PVs are added.
@@ -58,7 +60,9 @@ impl<'a> Room<'a> {
         if self.needed.saturating_add(needed) <= free || self.spare_is_taken {
             return None;
         }
-        let spare = pool_metadata_spare(self.vg).filter(|lv| lv.len() >= needed)?;
+        let is_plain = |lv: &&Lv| lv.segments.iter().all(|segment| segment.kind.is_striped());
+        let spare = pool_metadata_spare(self.vg).filter(|lv| lv.len() >= needed);
+        let spare = spare.filter(is_plain)?;
         self.spare_is_taken = true;
         Some(spare)
     }
@@ -76,7 +80,14 @@ impl<'a> Room<'a> {
     /// Extents that nobody has, on each PV that LVM takes extents from.
     fn free(&self) -> Vec<Extents> {
         let map = ExtentMap::of(self.vg);
-        let free = |pv: &Pv| pv.pe_count.saturating_sub(map.allocated_on(pv.uuid));
+        let recovered = |pv: PvUuid| -> Extents {
+            let on = self.recovered.iter().filter(|(on, _)| *on == pv);
+            on.map(|(_, range)| range.len()).sum()
+        };
+        let free = |pv: &Pv| {
+            let taken = map.allocated_on(pv.uuid).saturating_add(recovered(pv.uuid));
+            pv.pe_count.saturating_sub(taken)
+        };
         self.vg.pvs.iter().filter(|pv| pv.gives_extents()).map(free).collect()
     }
 

@@ -55,6 +55,7 @@ impl Subject<'_> {
         if let Some(Mend::Superblock { others }) = rebuilt.mend {
             return self.unknown(rebuilt, &of_several(others));
         }
+        self.refuse_known_elsewhere(&old.devices, None)?;
         let mut salvaged = self.of(old, rebuilt);
         if let Some(why) = other_trees(salvaged.expected, &salvaged.devices, rebuilt) {
             return self.unknown(rebuilt, &why);
@@ -161,6 +162,8 @@ impl Subject<'_> {
                 .refuse(RefusalCode::UnknownLoss, why)
                 .with_help("save the metadata LV as it is: the tools took older trees"));
         }
+        let before = rebuilt.old.as_ref().ok().map(|old| &old.devices);
+        self.refuse_known_elsewhere(&new.devices, before)?;
         let mut salvaged = self.of(new, rebuilt);
         let block = self.block();
         for device in &salvaged.devices {
