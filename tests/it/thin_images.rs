@@ -327,6 +327,11 @@ fn whatever_fails_on_the_way() {
     let (after, log) = (quiet.contents(), quiet.schedule.borrow().log().to_vec());
     let is_old = |world: &World| world.contents() == before;
     for (at, what) in (0..).zip(&log) {
+        // Most records of the journal are as those of any run; every third is tried.
+        let on_disk = what.starts_with("write of ") || what.starts_with("sync of ");
+        if !on_disk && at % 3 != 0 {
+            continue;
+        }
         // The new metadata is the largest write: it may be there in part.
         let is_large = what.starts_with("write of 2097152");
         let torn = is_large.then_some(Fault::CrashTorn { sectors: 100 });
@@ -353,7 +358,6 @@ fn whatever_fails_on_the_way() {
                 continue;
             };
             // Each half of the places one way; where the disks are written, both.
-            let on_disk = what.contains("write of ") || what.contains("sync of ");
             if on_disk || at % 2 == 0 {
                 resumes(&world, &run, (&before, &after), &what);
             }

@@ -30,7 +30,7 @@ pub fn nothing_left(plan: &str) {
 
 /// The same, with further options.
 #[track_caller]
-pub fn nothing_left_with(options: &str, plan: &str) {
+fn nothing_left_with(options: &str, plan: &str) {
     lvmend(&format!("{options} plan {plan}")).exits(0).says("Nothing to do");
     lvmend(&format!("{options} apply --yes {plan}")).exits(0).says("Nothing to do");
 }

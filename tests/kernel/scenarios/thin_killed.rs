@@ -21,7 +21,7 @@ const RECORDS: usize = 10;
 fn story() {
     let pool = make();
     // The rebuild begins, the swap begins, the swap is done.
-    for (record, way) in [(6, "resume"), (8, "rollback"), (8, "resume"), (9, "rollback")] {
+    for (record, way) in [(6, "resume"), (8, "resume"), (9, "rollback")] {
         kill_at(&pool, record, way);
     }
 }

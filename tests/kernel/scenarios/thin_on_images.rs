@@ -9,7 +9,7 @@ use crate::scenario::Scenario;
 pub const SCENARIO: Scenario = Scenario::shared("thin_on_images", story);
 
 fn story() {
-    let [a, b, scratch] = disks(128);
+    let [a, b, scratch] = disks(64);
     let pool = pool::make(&[&a, &b], &scratch);
     lvm("lvchange -an vg");
     pool.damage("details");
@@ -18,7 +18,7 @@ fn story() {
     images.take();
 
     let asks =
-        "{metadata: {state: sound, min_size: 4MiB, spare: present}, data: {min_size: 40MiB}}";
+        "{metadata: {state: sound, min_size: 4MiB, spare: present}, data: {min_size: 32MiB}}";
     let mended =
         plan("mended", &format!("volume_group: {{name: vg}}\nthin_pools: {{pool: {asks}}}"));
     images.lvmend(&format!("apply --yes {mended}")).exits(0).says("done and verified");
@@ -33,18 +33,16 @@ fn story() {
     lvm("vgck vg");
     pool.holds_everything();
     let sizes = lvm("lvs -a --noheadings --units m --nosuffix -o lv_name,lv_size vg").stdout;
-    for (lv, size) in [("pool", "40.00"), ("[pool_tmeta]", "4.00"), ("[lvol0_pmspare]", "4.00")] {
+    for (lv, size) in [("pool", "32.00"), ("[pool_tmeta]", "4.00"), ("[lvol0_pmspare]", "4.00")] {
         let is_it = |line: &str| line.split_whitespace().eq([lv, size]);
         assert!(sizes.lines().any(is_it), "{lv} {size}: {sizes}");
     }
     // The kernel counts on what it was given: no way back any more.
     sh("dd if=/dev/urandom of=/dev/vg/two bs=64k count=8 oflag=direct conv=notrunc status=none");
-    lvm("lvcreate -V 24M --thinpool vg/pool -n four");
-    sh("dd if=/dev/urandom of=/dev/vg/four bs=1M oflag=direct status=none || true");
     lvm("lvchange -an vg");
     lvmend("inspect vg").exits(0);
     images.take();
-    images.lvmend(&format!("rollback {}", newest_run())).exits(3).says("nothing was undone");
+    images.lvmend(&format!("rollback {}", newest_run())).exits(8).says("was used since");
 }
 
 struct Images<'a> {

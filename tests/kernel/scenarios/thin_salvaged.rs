@@ -2,7 +2,7 @@
 //! in time: what follows from the rest is made anew, and nothing is lost; what does not is only taken
 //! when the plan accepts that of each LV.
 
-use crate::lab::pool::{self, METADATA};
+use crate::lab::pool::{self, METADATA, Pool};
 use crate::lab::{disks, lvm, lvmend, plan, sh, try_lvm};
 use crate::scenario::Scenario;
 
@@ -11,22 +11,24 @@ pub const SCENARIO: Scenario = Scenario::shared("thin_salvaged", story);
 /// The same with the other generation of the thin tools.
 pub const OTHER_TOOLS: Scenario = Scenario::shared("thin_salvaged_other_tools", || {
     pool::with_other_tools();
-    story();
+    let [a, b, scratch] = disks(128);
+    let pool = pool::make(&[&a, &b], &scratch);
+    let asks = format!("volume_group: {{name: vg}}\n{METADATA}");
+    without_superblock(&pool, &asks);
+    lvm("lvchange -an vg");
+    pool.damage("details");
+    pool.mend(&plan("sound", &asks));
+    pool.holds_everything();
 });
 
-fn story() {
-    let [a, b, scratch] = disks(128);
-    let mut pool = pool::make(&[&a, &b], &scratch);
-    let asks = format!("volume_group: {{name: vg}}\n{METADATA}");
-    let sound = plan("sound", &asks);
-
-    // No superblock at all: the kernel would make a new, empty pool of it. What is found is what
-    // counted, which only nobody can prove.
+/// No superblock at all: the kernel would make a new, empty pool of it. What is found is what counted,
+/// which only nobody can prove. The plan that accepts that.
+fn without_superblock(pool: &Pool, asks: &str) -> String {
     let accepted = ["one", "two", "snap"].map(|lv| {
         format!("{{hazard: lose-thin-mappings, object: {lv}, because: there is a backup}}")
     });
     let accept = format!("{asks}\npolicy: {{accept: [{}]}}", accepted.join(", "));
-    let accept = plan("accept", &accept);
+    let (sound, accept) = (plan("sound", asks), plan("accept", &accept));
     lvm("lvchange -an vg");
     pool.damage("superblock");
     let refused = lvmend(&format!("{} plan {sound}", pool.scratch)).exits(3);
@@ -34,7 +36,16 @@ fn story() {
     pool.plans(&accept).says("its superblock is made anew");
     pool.mend(&accept);
     pool.holds_everything();
+    accept
+}
 
+fn story() {
+    let [a, b, scratch] = disks(128);
+    let mut pool = pool::make(&[&a, &b], &scratch);
+    let asks = format!("volume_group: {{name: vg}}\n{METADATA}");
+    let sound = plan("sound", &asks);
+
+    let accept = without_superblock(&pool, &asks);
     lvm("lvchange -an vg");
     pool.damage("superblock checksum");
     try_lvm("lvchange -ay vg/pool").exits(5);
