@@ -98,6 +98,12 @@ pub enum Change {
 }
 
 impl Change {
+    /// The LV that it brings back.
+    pub fn recovered(&self) -> Option<&LostLv> {
+        let Self::RecoverLv(lost) = self else { return None };
+        Some(lost)
+    }
+
     /// Whether it writes to PVs of the VG, rather than only to the kernel's tables.
     pub const fn writes_metadata(&self) -> bool {
         match self {

@@ -20,6 +20,7 @@ mod create_pool_metadata;
 mod deactivate_lvs;
 mod disturbs;
 mod drop_thin_lv;
+mod edited_text;
 mod extend_pool;
 mod extend_vg;
 mod live_commit;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::host::thin_trial::SCRATCH;
+
 /// Mends LVM: a plan says what state a volume group should be in; lvmend shows what that takes,
 /// does it with a journal and checkpoints, and can put everything back.
 #[derive(Debug, Parser)]
@@ -22,7 +24,7 @@ pub struct Args {
     pub volatile_state: bool,
 
     /// Where copies of thin metadata are made for the time being; the file system must know direct I/O
-    #[arg(long, global = true, value_name = "DIR", default_value = "/var/tmp")]
+    #[arg(long, global = true, value_name = "DIR", default_value = SCRATCH)]
     pub scratch_dir: String,
 
     /// A directory of LVM backup files (/etc/lvm/backup of the machine the disks belong to)

@@ -84,10 +84,8 @@ impl Found<'_> {
     }
 
     fn compare(&mut self, goal: &WantedActivation, diff: &Diff) -> Result<(), Refusal> {
-        let lost = diff.changes.iter().find_map(|change| {
-            let Change::RecoverLv(lost) = change else { return None };
-            (lost.as_name == goal.name).then_some(lost)
-        });
+        let mut recovered = diff.changes.iter().filter_map(Change::recovered);
+        let lost = recovered.find(|lost| lost.as_name == goal.name);
         let base = self.base;
         let by_uuid = goal.uuid.and_then(|uuid| base.vg.lv_by_uuid(uuid));
         let there = by_uuid.or_else(|| base.vg.lv(&goal.name)).or_else(|| base.vg.lv(&goal.key));

@@ -127,25 +127,13 @@ impl Subject<'_> {
 
     /// On images redundancy cannot be made, nor made larger.
     fn needs_kernel(&self, changes: Vec<Change>) -> Result<Vec<Change>, Refusal> {
-        let is_odd = |lv: &Lv| !lv.segments.iter().all(|s| s.kind.is_striped());
-        let on_odd = |change: &Change| match change {
-            Change::RebuildPool(_) => is_odd(self.pool.metadata),
-            Change::ExtendPool(larger) => {
-                larger.metadata.is_some() && is_odd(self.pool.metadata)
-                    || larger.data.is_some() && is_odd(self.pool.data)
+        let (metadata, data) = (self.pool.metadata, self.pool.data);
+        let on_odd = |change: &Change| {
+            if let Change::ExtendPool(larger) = change {
+                return larger.metadata.is_some() && !metadata.is_striped()
+                    || larger.data.is_some() && !data.is_striped();
             }
-            Change::WriteLabel(_)
-            | Change::WriteAreas(_)
-            | Change::RestorePv(_)
-            | Change::RecoverLv(_)
-            | Change::Extend(_)
-            | Change::Deactivate(_)
-            | Change::Activate(_)
-            | Change::Refresh(_)
-            | Change::ClearNeedsCheck(_)
-            | Change::SetTransactionId(_)
-            | Change::DropThinLv(_)
-            | Change::MakeSpare(_) => false,
+            matches!(change, Change::RebuildPool(_)) && !metadata.is_striped()
         };
         if self.context.inventory.realm == Realm::Live || !changes.iter().any(on_odd) {
             return Ok(changes);

@@ -10,16 +10,16 @@ use crate::operation::act::{Act, Region, Write, WriteOf};
 use crate::operation::regions_of_extents;
 use crate::units::Bytes;
 
-/// Puts back what stood in the extents that this operation wrote over.
+/// Puts back what stood in the extents that this operation wrote over, in a world that was observed
+/// right before.
 pub(crate) fn put_back(run: &mut Run<'_, '_>, operation: &Operation) -> Result<(), String> {
     let claims = operation.contract().writes_over();
     if claims.is_empty() {
         return Ok(());
     }
     // Somebody else may have them by now.
-    let now = run.observe();
     if let Operation::RebuildPoolMetadata(rebuild) = operation
-        && !rebuild.has_its_extents(&now)
+        && !rebuild.has_its_extents(&run.world)
     {
         return Err(format!(
             "LV {} is not on the extents any more that were written over: nothing is put back there",
@@ -71,6 +71,10 @@ fn put_back_region(
         let (device, bytes) = (region.device.clone(), piece.to_vec());
         let write = Write { device, offset: first, bytes, of: WriteOf::PutBack };
         perform_all(run, &[Act::Write(write)]).map_err(|error| error.to_string())?;
+        let found = run.engine.host.read(&region.device, first, len);
+        if found.map_err(|error| error.in_full())? != piece {
+            return Err("the devices do not read back as they were".to_owned());
+        }
         left = left.saturating_sub(len);
     }
     if left == Bytes::ZERO {

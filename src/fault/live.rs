@@ -1,13 +1,25 @@
 //! What the faults of a running machine have in common.
 
-use crate::ids::{ForeignText, VgUuid};
+use crate::ids::{ForeignText, PvUuid, VgUuid};
 use crate::model::inventory::Inventory;
-use crate::model::live::MappedDevice;
+use crate::model::live::{DevNumber, Live, MappedDevice};
+use crate::model::vg::Vg;
 
 /// What people call a VG: its name, or its UUID when no text tells a name.
 pub(super) fn vg_shown(inventory: &Inventory, vg: VgUuid) -> String {
     let name = inventory.vgs.get(&vg).and_then(|on_disk| on_disk.name());
     name.map_or_else(|| format!("VG {vg}"), |name| format!("VG {name}"))
+}
+
+/// The numbers of the devices that carry a PV.
+pub(super) fn numbers_of(inventory: &Inventory, pv: PvUuid) -> Vec<DevNumber> {
+    inventory.devices_of(pv).into_iter().filter_map(|device| device.number).collect()
+}
+
+/// Whether a PV of this VG, or any device of LVM, has this number.
+pub(super) fn is_of_vg(inventory: &Inventory, live: &Live, vg: &Vg, number: DevNumber) -> bool {
+    vg.pvs.iter().any(|pv| numbers_of(inventory, pv.uuid).contains(&number))
+        || live.mapped_by_number(number).is_some_and(|mapped| mapped.layer.is_some())
 }
 
 /// A device with its number, as `dmsetup` knows it.

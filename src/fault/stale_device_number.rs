@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::fault::live::shown;
+use crate::fault::live::{is_of_vg, numbers_of, shown};
 use crate::fault::{Fault, FaultKind, Kind, Severity};
 use crate::model::device::{Content, Device};
 use crate::model::inventory::Inventory;
@@ -46,11 +46,14 @@ struct Look<'i> {
 impl Look<'_> {
     fn fault(&self, top: &Lv, lv: &Lv, mapped: &MappedDevice) -> Option<Fault> {
         let pvs = pvs_of(self.vg, lv)?;
-        let all_there = pvs.iter().all(|pv| !self.numbers_of(pv).is_empty());
+        let all_there = pvs.iter().all(|pv| !numbers_of(self.inventory, pv.uuid).is_empty());
         let used = mapped.lies_on();
         let stale: Vec<String> = used
             .iter()
-            .filter(|number| !self.is_of_vg(**number) && self.is_stale(**number, all_there))
+            .filter(|number| {
+                !is_of_vg(self.inventory, self.live, self.vg, **number)
+                    && self.is_stale(**number, all_there)
+            })
             .map(|number| self.shown(*number))
             .collect();
         if stale.is_empty() {
@@ -58,7 +61,9 @@ impl Look<'_> {
         }
         let moved: Vec<String> = pvs
             .iter()
-            .filter(|pv| !self.numbers_of(pv).iter().any(|number| used.contains(number)))
+            .filter(|pv| {
+                !numbers_of(self.inventory, pv.uuid).iter().any(|number| used.contains(number))
+            })
             .map(|pv| self.place_of(pv))
             .collect();
         let name = shown(mapped);
@@ -82,17 +87,6 @@ impl Look<'_> {
             device.number == Some(number) && !matches!(device.content, Content::Unreadable(_))
         };
         all_there && (node.component_of.is_some() || self.inventory.devices.iter().any(is_other))
-    }
-
-    /// Whether a PV of the VG, or another device of LVM, has this number.
-    fn is_of_vg(&self, number: DevNumber) -> bool {
-        self.vg.pvs.iter().any(|pv| self.numbers_of(pv).contains(&number))
-            || self.live.mapped_by_number(number).is_some_and(|mapped| mapped.layer.is_some())
-    }
-
-    fn numbers_of(&self, pv: &Pv) -> Vec<DevNumber> {
-        let devices = self.inventory.devices_of(pv.uuid);
-        devices.into_iter().filter_map(|device| device.number).collect()
     }
 
     fn shown(&self, number: DevNumber) -> String {

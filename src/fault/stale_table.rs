@@ -5,9 +5,8 @@
 //! Only tables that follow from the metadata word by word are compared. What maps a device that is none
 //! of the VG's is told by `stale_device_number`.
 
-use crate::fault::live::shown;
+use crate::fault::live::{is_of_vg, numbers_of, shown};
 use crate::fault::{Fault, FaultKind, Kind, Severity};
-use crate::ids::PvUuid;
 use crate::model::derived_tables::{DerivedDevice, DerivedLine, Word, derived_tables};
 use crate::model::inventory::Inventory;
 use crate::model::live::{DevNumber, Live, LvmLayer, MappedDevice, TargetLine};
@@ -97,7 +96,7 @@ impl Look<'_> {
         };
         match derived {
             Word::Text(text) => text == word,
-            Word::Pv(pv) => is_one_of(&self.numbers_of(*pv)),
+            Word::Pv(pv) => is_one_of(&numbers_of(self.inventory, *pv)),
             Word::Layer(layer) => {
                 self.mapped(layer).is_some_and(|mapped| is_one_of(&[mapped.number]))
             }
@@ -106,23 +105,15 @@ impl Look<'_> {
 
     /// Whether it lies on what is no PV of the VG and no device of LVM.
     fn maps_foreign(&self, mapped: &MappedDevice) -> bool {
-        let is_ours = |number: &DevNumber| {
-            self.vg.pvs.iter().any(|pv| self.numbers_of(pv.uuid).contains(number))
-                || self.live.mapped_by_number(*number).is_some_and(|mapped| mapped.layer.is_some())
-        };
+        let is_ours = |number: &DevNumber| is_of_vg(self.inventory, self.live, self.vg, *number);
         !mapped.lies_on().iter().all(is_ours)
-    }
-
-    fn numbers_of(&self, pv: PvUuid) -> Vec<DevNumber> {
-        let devices = self.inventory.devices_of(pv);
-        devices.into_iter().filter_map(|device| device.number).collect()
     }
 
     /// As `dmsetup` would print it; none while a device of it is not there.
     fn shown_lines(&self, derived: &DerivedDevice) -> Option<Vec<String>> {
         let word = |word: &Word| match word {
             Word::Text(text) => Some(text.clone()),
-            Word::Pv(pv) => self.numbers_of(*pv).first().map(ToString::to_string),
+            Word::Pv(pv) => numbers_of(self.inventory, *pv).first().map(ToString::to_string),
             Word::Layer(layer) => self.mapped(layer).map(|mapped| mapped.number.to_string()),
         };
         let line = |line: &DerivedLine| {

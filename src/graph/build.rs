@@ -31,7 +31,8 @@ pub fn build(goals: &Goals, diff: &Diff, inventory: &Inventory) -> (Graph, Vec<R
     operations.extend(builder.checks());
     let needs_evidence = !diff.changes.is_empty();
     if needs_evidence {
-        operations.push(builder.evidence());
+        let evidence = builder.evidence(&operations);
+        operations.push(evidence);
     }
     (order::ordered(operations, inventory.realm), refusals)
 }
@@ -122,7 +123,7 @@ impl Builder<'_> {
 
     /// Everything that any operation writes: all PVs of the VG that are there, since a commit
     /// goes to each, and devices that get a label.
-    fn evidence(&self) -> Operation {
+    fn evidence(&self, operations: &[Operation]) -> Operation {
         let mut pvs: Vec<PvUuid> =
             self.inventory.devices.iter().filter_map(|d| d.pv()).map(|pv| pv.uuid).collect();
         let known = |pv: &PvUuid| {
@@ -146,32 +147,16 @@ impl Builder<'_> {
         }
         unlabelled.sort();
         let thin_metadata = self.thin_metadata();
-        let states = self.states();
-        let extents = states.iter().flat_map(|state| state.contract().writes_over().to_vec());
+        let extents = operations.iter().flat_map(|of| of.contract().writes_over().to_vec());
         let (vg, extents) = (self.goals.vg, extents.collect());
         Operation::SaveEvidence(SaveEvidence { vg, pvs, unlabelled, thin_metadata, extents })
     }
 
     /// The LV of this name and its size: as it is, or as it will be once it is recovered.
     fn lv(&self, name: &LvName) -> Option<(LvUuid, Bytes)> {
-        let recovered = self.diff.changes.iter().find_map(|change| match change {
-            Change::RecoverLv(lost) if lost.as_name == *name => Some((lost.uuid, lost.size)),
-            Change::RecoverLv(_)
-            | Change::WriteLabel(_)
-            | Change::WriteAreas(_)
-            | Change::RestorePv(_)
-            | Change::Extend(_)
-            | Change::Deactivate(_)
-            | Change::Activate(_)
-            | Change::Refresh(_)
-            | Change::ExtendPool(_)
-            | Change::ClearNeedsCheck(_)
-            | Change::RebuildPool(_)
-            | Change::SetTransactionId(_)
-            | Change::DropThinLv(_)
-            | Change::MakeSpare(_) => None,
-        });
-        recovered.or_else(|| {
+        let mut recovered = self.diff.changes.iter().filter_map(Change::recovered);
+        let recovered = recovered.find(|lost| lost.as_name == *name);
+        recovered.map(|lost| (lost.uuid, lost.size)).or_else(|| {
             let vg = self.current()?;
             vg.lv(name).map(|lv| (lv.uuid, lv.len().bytes_shown(vg.extent_size)))
         })

@@ -26,7 +26,7 @@ use pieces::{Cursor, Where};
 /// How much is read at once.
 const CHUNK: Bytes = Bytes::new(4 << 20);
 /// Runs of zeros shorter than this are written out.
-const HOLE: usize = 64 << 10;
+pub const HOLE: usize = 64 << 10;
 
 /// What the next bytes of the content are.
 enum Stretch {
@@ -245,16 +245,24 @@ struct SparseWriter<'a> {
 }
 
 impl SparseWriter<'_> {
-    /// Writes what is not zero; the rest stays a hole.
     fn write(&mut self, start: Bytes, bytes: &[u8]) -> io::Result<()> {
-        let mut offset = start.get();
-        for block in bytes.chunks(HOLE) {
-            if block.iter().any(|byte| *byte != 0) {
-                self.file.write_all_at(block, offset)?;
-                self.written = self.written.saturating_add(Bytes::of_len(block.len()));
-            }
-            offset += block.len() as u64;
-        }
+        let written = write_sparsely(self.file, start, bytes)?;
+        self.written = self.written.saturating_add(written);
         Ok(())
     }
+}
+
+/// Writes what is not zero, and tells how much that is; the rest stays a hole, once the file is given
+/// its length.
+pub fn write_sparsely(file: &File, start: Bytes, bytes: &[u8]) -> io::Result<Bytes> {
+    let (mut offset, mut written) = (start, Bytes::ZERO);
+    for block in bytes.chunks(HOLE) {
+        let len = Bytes::of_len(block.len());
+        if block.iter().any(|byte| *byte != 0) {
+            file.write_all_at(block, offset.get())?;
+            written = written.saturating_add(len);
+        }
+        offset = offset.saturating_add(len);
+    }
+    Ok(written)
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::host::copy;
 use crate::host::image::partitions::Table;
 use crate::host::storage::{ReadOnlyFile, Storage, WritableStorage};
+use crate::host::thin_trial::SCRATCH;
 use crate::host::{
     ActError, DeviceInfo, HostError, KeptFile, Machine, Performed, Progress, ReadHost, TargetState,
     WriteHost, files,
@@ -85,17 +86,14 @@ pub struct ImageHost<S> {
     made: Option<KeptFile>,
 }
 
-/// Where copies are made for the time being, unless somebody says otherwise.
-pub const SCRATCH: &str = "/var/tmp";
-
 /// Images that can only be looked at.
 pub type ReadOnlyImages = ImageHost<ReadOnlyFile>;
 
 impl<S: Storage> ImageHost<S> {
     /// A world without any image yet.
     pub fn new(clock: Clock, machine: Machine) -> Self {
-        let scratch = SCRATCH.to_owned();
-        Self { images: Vec::new(), clock, machine, scratch, made: None }
+        let (images, scratch) = (Vec::new(), SCRATCH.to_owned());
+        Self { images, clock, machine, scratch, made: None }
     }
 
     /// Makes copies for the time being in this directory.

@@ -9,9 +9,10 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::host::copy::{HOLE, write_sparsely};
 use crate::host::{HostError, RunStore};
 use crate::units::Bytes;
 
@@ -147,45 +148,32 @@ fn sync_parent(path: &Path) -> io::Result<()> {
 }
 
 /// Writes a file beside its place, syncs it, and moves it there.
-fn put_file(path: &Path, mut content: impl Read) -> io::Result<()> {
+fn put_file(path: &Path, content: impl Read) -> io::Result<()> {
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
     let part = PathBuf::from(part);
-    let mut file =
+    let file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
-    copy_sparsely(&mut content, &mut file)?;
+    copy_sparsely(content, &file)?;
     file.sync_all()?;
     fs::rename(&part, path)?;
     sync_parent(path)
 }
 
 /// Leaves holes where there are zeros: evidence of free extents and of metadata is mostly that.
-fn copy_sparsely(from: &mut impl Read, to: &mut File) -> io::Result<()> {
-    let mut block = vec![0; HOLE];
-    let mut len = 0_u64;
+fn copy_sparsely(mut from: impl Read, to: &File) -> io::Result<()> {
+    let mut block = Vec::new();
+    let mut len = Bytes::ZERO;
     loop {
-        let mut filled = 0;
-        while let Some(rest) = block.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match from.read(rest) {
-                Ok(0) => break,
-                Ok(more) => filled += more,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+        block.clear();
+        from.by_ref().take(HOLE as u64).read_to_end(&mut block)?;
+        if block.is_empty() {
+            return to.set_len(len.get());
         }
-        let bytes = block.get(..filled).unwrap_or(&[]);
-        if bytes.is_empty() {
-            return to.set_len(len);
-        }
-        if bytes.iter().any(|byte| *byte != 0) {
-            to.write_all_at(bytes, len)?;
-        }
-        len += bytes.len() as u64;
+        write_sparsely(to, len, &block)?;
+        len = len.saturating_add(Bytes::of_len(block.len()));
     }
 }
-
-/// Runs of zeros shorter than this are written out.
-const HOLE: usize = 64 << 10;
 
 impl RunStore for StateDirectory {
     fn create(&mut self, run: &str) -> Result<(), HostError> {

@@ -7,7 +7,8 @@ use std::os::unix::fs::FileExt;
 
 use crate::host::thin_tools::ThinTools;
 use crate::model::thin_pool::{
-    Compared, Coverage, METADATA_BLOCK, Mend, PoolByText, ThinSuperblock, ThinSuperblockBlock, Told,
+    Compared, Coverage, METADATA_BLOCK, Mend, PoolByText, Rebuilt, ThinSuperblock,
+    ThinSuperblockBlock, Told,
 };
 use crate::ondisk::thin_mappings::{AllMappings, blocks_mapped_twice, read_mappings};
 use crate::ondisk::thin_mend::{Mended, mend};
@@ -97,15 +98,26 @@ impl MetadataCopy<'_> {
     }
 
     /// What its superblock tells, and the devices that it leads to.
-    ///
-    /// # Errors
-    /// Why that cannot be read, for people.
-    pub fn told(&self) -> Result<Told, String> {
+    fn told(&self) -> Result<Told, String> {
         told(&mut read_blocks(&self.path)?)
     }
 
+    /// What came of it: new metadata in a file or device, checked by the tools and compared with this.
+    ///
+    /// # Errors
+    /// What is wrong with the new metadata, for people.
+    pub fn rebuilt(&self, mend: Option<Mend>, new: &str) -> Result<Rebuilt, String> {
+        let checked = self.tools.check(new)?;
+        checked.map_err(|said| format!("thin_check of what was rebuilt: {said}"))?;
+        // It may have been activated a moment ago, and what was written went past the page cache.
+        let mut read = read_blocks(new)?;
+        let (new, mapped) = told_and_mapped(&mut read)?;
+        let compared = self.compare(&new.superblock, &mapped, &mut read);
+        Ok(Rebuilt { mend, old: self.told(), new, compared })
+    }
+
     /// Compares it with new metadata, mapping by mapping.
-    pub fn compare(
+    fn compare(
         &self,
         new: &ThinSuperblock,
         mapped: &AllMappings,

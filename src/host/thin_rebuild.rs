@@ -12,47 +12,53 @@ use flate2::write::GzEncoder;
 
 use crate::diff::{losses, other_coverage, other_trees, unusable};
 use crate::host::copy::copy_data;
-use crate::host::thin_copy::{MetadataCopy, read_blocks, told_and_mapped};
+use crate::host::thin_copy::{MetadataCopy, read_blocks};
 use crate::host::thin_tools::ThinTools;
-use crate::host::thin_trial::{Scratch, copy_metadata};
+use crate::host::thin_trial::{DUMP, REBUILT, Scratch, copy_metadata};
 use crate::host::{ActError, HostError, KeptFile, ReadHost};
 use crate::ids::Digest;
 use crate::model::thin_pool::{Rebuilt, Told};
 use crate::operation::act::RebuildThin;
 use crate::units::Bytes;
 
-const DUMP: &str = "dump.xml";
-
 /// A rebuild under way: the old metadata is copied and dumped.
 pub struct Rebuilding<'a> {
     act: &'a RebuildThin,
     tools: ThinTools,
+    /// Before the directory that it works in, so that it has ended when that goes.
+    packing: Packing,
     scratch: Scratch,
     /// What was read of the old metadata.
     old: Digest,
     /// How long it is.
     size: Bytes,
-    packing: Packing,
 }
 
-/// A dump that is packed while new metadata is made of it.
+/// A dump that is packed while new metadata is made of it. Who gives it up waits for it.
 pub struct Packing {
-    thread: JoinHandle<io::Result<File>>,
+    thread: Option<JoinHandle<io::Result<File>>>,
 }
 
 impl Packing {
     /// Begins to pack a file into another one.
     pub fn begin(from: String, to: String) -> Self {
-        Self { thread: std::thread::spawn(move || pack(&from, &to)) }
+        Self { thread: Some(std::thread::spawn(move || pack(&from, &to))) }
     }
 
     /// Waits until it is packed.
     ///
     /// # Errors
     /// Why it could not be.
-    pub fn end(self) -> io::Result<File> {
-        let died = |_| Err(io::Error::other("BUG: the thread that packs it died"));
-        self.thread.join().unwrap_or_else(died)
+    pub fn end(&mut self) -> io::Result<File> {
+        let packed = self.thread.take().and_then(|thread| thread.join().ok());
+        packed.unwrap_or_else(|| Err(io::Error::other("BUG: the thread that packs it died")))
+    }
+}
+
+impl Drop for Packing {
+    fn drop(&mut self) {
+        // What came of it nobody asks any more.
+        let _ = self.end();
     }
 }
 
@@ -73,7 +79,7 @@ impl<'a> Rebuilding<'a> {
         let copy = MetadataCopy { tools: &tools, path, size, text: &act.text };
         copy.dump_with(act.mend, &dump).map_err(failed)?;
         let packing = Packing::begin(dump, scratch.file("dump.xml.gz"));
-        Ok(Self { act, tools, scratch, old, size, packing })
+        Ok(Self { act, tools, packing, scratch, old, size })
     }
 
     fn copy(&self) -> MetadataCopy<'_> {
@@ -93,7 +99,7 @@ impl<'a> Rebuilding<'a> {
 
     /// Where new metadata may be made that goes elsewhere from there.
     pub fn file(&self) -> String {
-        self.scratch.file("rebuilt")
+        self.scratch.file(REBUILT)
     }
 
     /// Why it did not come off.
@@ -105,22 +111,15 @@ impl<'a> Rebuilding<'a> {
     /// block.
     pub fn hold(&self, path: &str) -> Result<Digest, ActError> {
         let failed = |why: String| self.failed(why);
-        let checked = self.tools.check(path).map_err(failed)?;
-        checked.map_err(|said| failed(format!("thin_check of what was rebuilt: {said}")))?;
-        // It may have been activated a moment ago, and what was written went past the page cache.
-        let mut read = read_blocks(path).map_err(failed)?;
-        let first = Digest::of(&read(0).map_err(failed)?);
-        let (new, mapped) = told_and_mapped(&mut read).map_err(failed)?;
-        let copy = self.copy();
-        let compared = copy.compare(&new.superblock, &mapped, &mut read);
-        let rebuilt = Rebuilt { mend: self.act.mend, old: copy.told(), new, compared };
+        let rebuilt = self.copy().rebuilt(self.act.mend, path).map_err(failed)?;
         hold_to(self.act, &rebuilt).map_err(failed)?;
-        Ok(first)
+        let first = read_blocks(path).and_then(|mut read| read(0)).map_err(failed)?;
+        Ok(Digest::of(&first))
     }
 
     /// The dump, packed, once it is sure that the old metadata is what was dumped: somebody who
     /// activated the pool meanwhile has changed it.
-    pub fn end(self, host: &dyn ReadHost) -> Result<KeptFile, ActError> {
+    pub fn end(mut self, host: &dyn ReadHost) -> Result<KeptFile, ActError> {
         let (again, _) = copy_data(host, &self.act.content, &mut |_, _| Ok(()))?;
         if again != self.old {
             let why = "the old metadata changed while it was dumped: somebody uses the pool";
@@ -145,6 +144,7 @@ fn pack(from: &str, to: &str) -> io::Result<File> {
     packed.finish()?;
     File::open(to)
 }
+
 /// What the trial showed must be there.
 fn hold_to(act: &RebuildThin, rebuilt: &Rebuilt) -> Result<(), String> {
     let against = unusable(rebuilt)

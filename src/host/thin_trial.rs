@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::host::copy::copy_data;
-use crate::host::thin_copy::{MetadataCopy, read_blocks, told_and_mapped};
+use crate::host::thin_copy::MetadataCopy;
 use crate::host::thin_tools::ThinTools;
 use crate::host::{HostError, ReadHost};
 use crate::ids::Digest;
@@ -30,6 +30,12 @@ pub struct Scratch {
     _lock: Flock<File>,
 }
 
+/// Where scratch directories are made, unless somebody says otherwise.
+pub const SCRATCH: &str = "/var/tmp";
+/// What a dump is called there.
+pub const DUMP: &str = "dump.xml";
+/// What new metadata is called there.
+pub const REBUILT: &str = "rebuilt";
 /// What the names of scratch directories begin with.
 const PREFIX: &str = "lvmend-";
 /// The file in it that is locked. It also shows whether files can be read and written directly.
@@ -172,10 +178,9 @@ pub fn try_pool(
 }
 
 fn try_rebuild(copy: &MetadataCopy<'_>, scratch: &Scratch) -> Result<Rebuilt, String> {
-    let dump = scratch.file("dump.xml");
+    let dump = scratch.file(DUMP);
     let mend = copy.dump(&dump)?;
-    let old = copy.told();
-    let path = scratch.file("rebuilt");
+    let path = scratch.file(REBUILT);
     // Dumps of the older tools unshare what snapshots share, and need more room than before.
     let mut size = copy.size;
     loop {
@@ -188,9 +193,5 @@ fn try_rebuild(copy: &MetadataCopy<'_>, scratch: &Scratch) -> Result<Rebuilt, St
             Err(_) => size = size.saturating_add(size).min(METADATA_MAX),
         }
     }
-    copy.tools.check(&path)?.map_err(|said| format!("thin_check of what was rebuilt: {said}"))?;
-    let mut read = read_blocks(&path)?;
-    let (new, mapped) = told_and_mapped(&mut read)?;
-    let compared = copy.compare(&new.superblock, &mapped, &mut read);
-    Ok(Rebuilt { mend, old, new, compared })
+    copy.rebuilt(mend, &path)
 }

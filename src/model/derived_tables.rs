@@ -7,9 +7,9 @@
 //! LVM2 `lib/activate/dev_manager.c`, `_add_target_to_dtree`, `_add_segment_to_dtree`; kernel
 //! `Documentation/admin-guide/device-mapper`.
 
-use crate::ids::{LvName, PvUuid};
+use crate::ids::PvUuid;
 use crate::model::live::LvmLayer;
-use crate::model::parts::{Role, Roles, is_snapshot_link};
+use crate::model::parts::{Role, Roles, SnapshotLink, is_snapshot_link, snapshot_link};
 use crate::model::segment::{Area, Segment, SegmentKind};
 use crate::model::vg::{Lv, Vg};
 use crate::units::{Extents, Sectors};
@@ -59,13 +59,6 @@ struct Deriving<'vg> {
     roles: Roles<'vg>,
 }
 
-/// How a classic snapshot stands to its origin.
-struct Link<'vg> {
-    origin: &'vg LvName,
-    is_merging: bool,
-    chunk_size: Sectors,
-}
-
 impl<'vg> Deriving<'vg> {
     fn devices(&self, lv: &Lv) -> Vec<DerivedDevice> {
         let own = self.lines(lv);
@@ -93,9 +86,9 @@ impl<'vg> Deriving<'vg> {
         self.device(lv, suffix, own).into_iter().collect()
     }
 
-    fn link(&self, lv: &Lv, role: Role) -> Option<Link<'vg>> {
+    fn link(&self, lv: &Lv, role: Role) -> Option<SnapshotLink<'vg>> {
         let (link, _) = self.roles.users(&lv.name).iter().find(|(_, of)| *of == role)?;
-        link_of(link)
+        snapshot_link(link)
     }
 
     fn layer(&self, lv: &Lv, suffix: &str) -> LvmLayer {
@@ -119,7 +112,7 @@ impl<'vg> Deriving<'vg> {
 
     /// What people know as the snapshot: as long as its origin. While one is merged into the origin, or
     /// waits for that, there are two tables that each may have.
-    fn snapshot(&self, store: &Lv, link: &Link<'_>) -> Option<DerivedDevice> {
+    fn snapshot(&self, store: &Lv, link: &SnapshotLink<'_>) -> Option<DerivedDevice> {
         let origin = self.vg.lv(link.origin).filter(|origin| !self.is_merged_into(origin))?;
         let over = self.over_store(origin, store, link);
         self.device(store, "", self.whole(origin, "snapshot", over))
@@ -137,10 +130,10 @@ impl<'vg> Deriving<'vg> {
     fn is_merged_into(&self, origin: &Lv) -> bool {
         let links = self.roles.users(&origin.name).iter();
         let mut links = links.filter(|(_, role)| *role == Role::SnapshotOrigin);
-        links.any(|(link, _)| link_of(link).is_some_and(|link| link.is_merging))
+        links.any(|(link, _)| snapshot_link(link).is_some_and(|link| link.is_merging))
     }
 
-    fn over_store(&self, origin: &Lv, store: &Lv, link: &Link<'_>) -> Vec<Word> {
+    fn over_store(&self, origin: &Lv, store: &Lv, link: &SnapshotLink<'_>) -> Vec<Word> {
         vec![
             Word::Layer(self.layer(origin, "real")),
             Word::Layer(self.layer(store, "cow")),
@@ -204,29 +197,6 @@ impl<'vg> Deriving<'vg> {
         let sector = pv.extent_start(first, self.vg.extent_size)?;
         Some(vec![Word::Pv(pv.uuid), number(sector.get())])
     }
-}
-
-/// What the pseudo LV says that ties a snapshot to its origin.
-fn link_of(link: &Lv) -> Option<Link<'_>> {
-    link.segments.iter().find_map(|segment| match &segment.kind {
-        SegmentKind::Snapshot { origin, merging, chunk_size, .. } => {
-            Some(Link { origin, is_merging: *merging, chunk_size: *chunk_size })
-        }
-        SegmentKind::Striped { .. }
-        | SegmentKind::Mirror { .. }
-        | SegmentKind::Raid { .. }
-        | SegmentKind::ThinPool { .. }
-        | SegmentKind::Thin { .. }
-        | SegmentKind::CachePool { .. }
-        | SegmentKind::Cache { .. }
-        | SegmentKind::Writecache { .. }
-        | SegmentKind::Integrity { .. }
-        | SegmentKind::Vdo { .. }
-        | SegmentKind::VdoPool { .. }
-        | SegmentKind::Error
-        | SegmentKind::Zero
-        | SegmentKind::Unknown { .. } => None,
-    })
 }
 
 fn number(number: u64) -> Word {

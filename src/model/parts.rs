@@ -5,8 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::LvName;
-use crate::model::segment::{Area, Segment, SegmentKind};
+use crate::model::segment::{Area, SegmentKind};
 use crate::model::vg::{Lv, Vg};
+use crate::units::Sectors;
 
 /// What one LV is to another that refers to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -211,10 +212,7 @@ impl<'vg> Roles<'vg> {
             return false;
         }
         let stores = self.users(&lv.name).iter().find(|(_, role)| *role == Role::SnapshotStore);
-        let merges = |link: &Lv| {
-            let kind = |s: &Segment| matches!(s.kind, SegmentKind::Snapshot { merging: true, .. });
-            link.segments.iter().any(kind)
-        };
+        let merges = |link: &Lv| snapshot_link(link).is_some_and(|link| link.is_merging);
         lv.has_visible() || stores.is_some_and(|(link, _)| !merges(link))
     }
 
@@ -235,28 +233,10 @@ impl<'vg> Roles<'vg> {
 /// The LVs that LVM activates and deactivates only together: an origin of classic snapshots, which
 /// commands must name, and then its snapshots. Of all others, the LV alone.
 pub fn activated_together<'vg>(vg: &'vg Vg, lv: &'vg Lv) -> Vec<&'vg Lv> {
-    let links = || {
-        vg.lvs.iter().flat_map(|lv| &lv.segments).filter_map(|segment| match &segment.kind {
-            SegmentKind::Snapshot { origin, cow_store, .. } => Some((origin, cow_store)),
-            SegmentKind::Striped { .. }
-            | SegmentKind::Mirror { .. }
-            | SegmentKind::Raid { .. }
-            | SegmentKind::ThinPool { .. }
-            | SegmentKind::Thin { .. }
-            | SegmentKind::CachePool { .. }
-            | SegmentKind::Cache { .. }
-            | SegmentKind::Writecache { .. }
-            | SegmentKind::Integrity { .. }
-            | SegmentKind::Vdo { .. }
-            | SegmentKind::VdoPool { .. }
-            | SegmentKind::Error
-            | SegmentKind::Zero
-            | SegmentKind::Unknown { .. } => None,
-        })
-    };
-    let origin =
-        links().find(|(_, store)| **store == lv.name).map_or(&lv.name, |(origin, _)| origin);
-    let stores = links().filter(|(of, _)| *of == origin).filter_map(|(_, store)| vg.lv(store));
+    let links = || vg.lvs.iter().filter_map(snapshot_link);
+    let origin = links().find(|link| *link.store == lv.name).map_or(&lv.name, |link| link.origin);
+    let stores = links().filter(|link| link.origin == origin);
+    let stores = stores.filter_map(|link| vg.lv(link.store));
     vg.lv(origin).into_iter().chain(stores).collect()
 }
 
@@ -267,9 +247,33 @@ pub fn leaning_on<'vg>(vg: &'vg Vg, lv: &Lv) -> Vec<&'vg Lv> {
     vg.lvs.iter().filter(|other| !is_snapshot_link(other)).filter(leans).collect()
 }
 
+/// How a classic snapshot stands to its origin.
+#[derive(Clone, Copy, Debug)]
+pub struct SnapshotLink<'vg> {
+    /// What it is a snapshot of.
+    pub origin: &'vg LvName,
+    /// Its store, which people know as the snapshot.
+    pub store: &'vg LvName,
+    /// Whether it is merged into its origin, or waits for that.
+    pub is_merging: bool,
+    /// Sectors per chunk.
+    pub chunk_size: Sectors,
+}
+
+/// What the pseudo LV says that ties a classic snapshot to its origin; none of any other LV.
+pub fn snapshot_link(lv: &Lv) -> Option<SnapshotLink<'_>> {
+    lv.segments.iter().find_map(|segment| {
+        let SegmentKind::Snapshot { origin, cow_store: store, merging, chunk_size } = &segment.kind
+        else {
+            return None;
+        };
+        Some(SnapshotLink { origin, store, is_merging: *merging, chunk_size: *chunk_size })
+    })
+}
+
 /// Whether this is the pseudo LV that ties a classic snapshot to its origin.
 pub fn is_snapshot_link(lv: &Lv) -> bool {
-    lv.segments.iter().any(|s| matches!(s.kind, SegmentKind::Snapshot { .. }))
+    snapshot_link(lv).is_some()
 }
 
 /// The VG's spare for pool metadata; LVM allows one.

@@ -250,11 +250,6 @@ impl RaidLevel {
 }
 
 impl SegmentKind {
-    /// Whether it is linear or striped: plain arithmetic on extents.
-    pub const fn is_striped(&self) -> bool {
-        matches!(self, Self::Striped { .. })
-    }
-
     /// The segment type as `lvs -o segtype` prints it.
     pub fn type_name(&self) -> String {
         match self {

@@ -158,6 +158,11 @@ impl Lv {
         self.segments.is_empty()
     }
 
+    /// Whether it is linear or striped: plain arithmetic on extents.
+    pub fn is_striped(&self) -> bool {
+        self.segments.iter().all(|segment| matches!(segment.kind, SegmentKind::Striped { .. }))
+    }
+
     /// Whether it may be written.
     pub fn is_writable(&self) -> bool {
         self.status.has(LvStatus::Write)

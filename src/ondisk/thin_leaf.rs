@@ -94,16 +94,7 @@ impl Leaf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ondisk::thin_node::{Block, write_node};
-
-    fn tree(number: u64, is_leaf: bool, entries: &[(u64, u64)]) -> Block {
-        let entries: Vec<_> = entries.iter().map(|(key, to)| (*key, to.to_le_bytes())).collect();
-        write_node(number, is_leaf, &entries)
-    }
-
-    fn mapped(place: u64, block: u64, time: u64) -> (u64, u64) {
-        (place, block << TIME_BITS | time)
-    }
+    use crate::ondisk::thin_mappings::tests::{mapped, tree};
 
     #[test]
     fn what_stands_at_a_place() {

@@ -201,16 +201,16 @@ pub(super) fn values_of(node: &Node<'_>, keys: Vec<u64>) -> Result<Vec<(u64, u64
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::ondisk::thin_node::{Block, write_node};
 
-    fn tree(number: u64, is_leaf: bool, entries: &[(u64, u64)]) -> Block {
+    pub(in crate::ondisk) fn tree(number: u64, is_leaf: bool, entries: &[(u64, u64)]) -> Block {
         let entries: Vec<_> = entries.iter().map(|(key, to)| (*key, to.to_le_bytes())).collect();
         write_node(number, is_leaf, &entries)
     }
 
-    fn mapped(place: u64, block: u64, time: u64) -> (u64, u64) {
+    pub(in crate::ondisk) fn mapped(place: u64, block: u64, time: u64) -> (u64, u64) {
         (place, block << TIME_BITS | time)
     }
 

@@ -187,14 +187,10 @@ fn best<'s>(
 mod tests {
     use super::*;
     use crate::model::thin_pool::ThinDevice;
-    use crate::ondisk::thin_node::{Block, write_node};
+    use crate::ondisk::thin_mappings::tests::{mapped, tree};
+    use crate::ondisk::thin_node::Block;
     use crate::ondisk::thin_tree::write_details;
     use crate::units::Sectors;
-
-    fn tree(number: u64, entries: &[(u64, u64)]) -> Block {
-        let entries: Vec<_> = entries.iter().map(|(key, to)| (*key, to.to_le_bytes())).collect();
-        write_node(number, true, &entries)
-    }
 
     fn list(number: u64, devices: &[(u32, u64, u64)]) -> Block {
         let device = |(id, mapped_blocks, transaction_id): &(u32, u64, u64)| {
@@ -205,21 +201,17 @@ mod tests {
         write_details(&devices.iter().map(device).collect(), number)[0].1
     }
 
-    fn mapped(place: u64, block: u64, time: u64) -> (u64, u64) {
-        (place, block << 24 | time)
-    }
-
     /// Two states, one after the other: in the later device 2 maps a block more.
     fn pool() -> Vec<Block> {
         vec![
             [0; 4096],
             list(1, &[(1, 1, 5), (2, 1, 6)]),
-            tree(2, &[(1, 4), (2, 5)]),
+            tree(2, true, &[(1, 4), (2, 5)]),
             list(3, &[(1, 1, 5), (2, 2, 6)]),
-            tree(4, &[mapped(0, 7, 0)]),
-            tree(5, &[mapped(0, 8, 1)]),
-            tree(6, &[(1, 4), (2, 7)]),
-            tree(7, &[mapped(0, 8, 1), mapped(1, 9, 1)]),
+            tree(4, true, &[mapped(0, 7, 0)]),
+            tree(5, true, &[mapped(0, 8, 1)]),
+            tree(6, true, &[(1, 4), (2, 7)]),
+            tree(7, true, &[mapped(0, 8, 1), mapped(1, 9, 1)]),
         ]
     }
 
@@ -267,8 +259,7 @@ mod tests {
     #[test]
     fn a_tree_that_leads_in_a_circle_is_none() {
         let mut circle = pool();
-        let to_itself = [(1, 6_u64.to_le_bytes()), (2, 6_u64.to_le_bytes())];
-        circle[6] = write_node(6, false, &to_itself);
+        circle[6] = tree(6, false, &[(1, 6), (2, 6)]);
         assert_eq!(found(&circle, &DEVICES).map(|roots| roots.mapping), Ok(2));
     }
 }

@@ -1,9 +1,10 @@
 //! Makes an LV for the new metadata of a thin pool.
 //!
 //! Effect: a new, active LV, on extents that were chosen when planning, unless it lies on RAID or on PVs
-//! that the plan adds; on images an LV more in the text. Nothing of it is wiped. Where the VG has no room its spare for pool metadata becomes that LV. Half way: it is
-//! there or not. Undo: it is removed again, or the spare again, as long as nobody uses it and the pool
-//! does not have it. Equivalent: `lvcreate`; for the spare a text edited by hand, and `vgcfgrestore`.
+//! that the plan adds; on images an LV more in the text. Nothing of it is wiped. Where the VG has no
+//! room its spare for pool metadata becomes that LV. Half way: it is there or not. Undo: it is removed
+//! again, or the spare again, as long as nobody uses it and the pool does not have it. Equivalent:
+//! `lvcreate`; for the spare a text edited by hand, and `vgcfgrestore`.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,7 @@ use crate::model::vg::{Lv, Vg};
 use crate::operation::act::Act;
 use crate::operation::activation::{current, predict_active, with_live};
 use crate::operation::command::{devices_of_vg, devices_option, live_of, lvm, lvm_of};
-use crate::operation::commit_metadata::current_text;
+use crate::operation::edited_text::commit_edited;
 use crate::operation::pools::{change_active, is_part_of, pool_of};
 use crate::operation::{
     Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, commit, live_commit,
@@ -68,28 +69,13 @@ impl CreatePoolMetadata {
         names: (&LvName, &LvName),
         is_shown: bool,
     ) -> Result<Lowered, Unfit> {
-        let change = commit::Change {
-            vg: self.vg,
-            base: current_text(now, self.vg)?,
-            repair: &[],
-            description: format!("Written by lvmend: create_pool_metadata {}", self.pool.beside),
-        };
         let edit = |text: &mut Section<'_>, _: &Vg| rename_lv(text, names, is_shown, TAG);
-        let built = commit::build(now, &change, signature, edit, |d| self.is_of_spare(d))?;
-        match now.realm {
-            Realm::Images => Ok(built.lowered),
-            Realm::Live => live_commit::restore(now, built, signature),
-        }
+        let is_ours = |difference: &Difference| self.is_of_spare(difference);
+        commit_edited(now, self.vg, signature, &self.what(), edit, is_ours)
     }
 
     /// On images: an LV more in the text, on the extents that were chosen.
     fn add(&self, now: &Inventory, signature: &Signature) -> Result<Lowered, Unfit> {
-        let change = commit::Change {
-            vg: self.vg,
-            base: current_text(now, self.vg)?,
-            repair: &[],
-            description: format!("Written by lvmend: create_pool_metadata {}", self.pool.beside),
-        };
         let pieces: Vec<(PvUuid, ExtentRange)> =
             self.pool.place.iter().flat_map(Claim::ranges).collect();
         let of = format!("new metadata {} of {}", self.pool.beside, self.pool.uuid);
@@ -107,7 +93,11 @@ impl CreatePoolMetadata {
         };
         let is_ours = |difference: &Difference| matches!(difference, Difference::LvAdded { lv, .. } if *lv == self.pool.beside);
         let edit = |text: &mut Section<'_>, vg: &Vg| add_lv(text, vg, &new);
-        commit::lower(now, &change, signature, edit, is_ours)
+        commit_edited(now, self.vg, signature, &self.what(), edit, is_ours)
+    }
+
+    fn what(&self) -> String {
+        format!("create_pool_metadata {}", self.pool.beside)
     }
 
     /// The spare becomes an LV that LVM can be told to use.

@@ -13,10 +13,10 @@ use crate::model::compare::Difference;
 use crate::model::inventory::{Inventory, Realm};
 use crate::model::vg::Vg;
 use crate::operation::activation::current;
-use crate::operation::commit_metadata::current_text;
+use crate::operation::edited_text::commit_edited;
 use crate::operation::pools::{check_inactive, pool_of};
 use crate::operation::{
-    Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, commit, live_commit,
+    Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, commit,
 };
 use crate::plan::hazard::Hazard;
 use crate::text::edit::drop_thin_lv;
@@ -87,37 +87,16 @@ impl Contract for DropThinLv {
             let why = format!("thin LV {}, or its pool, is another one by now", self.lv.name);
             return Err(Unfit::new(why));
         }
-        let change = commit::Change {
-            vg: self.vg,
-            base: current_text(now, self.vg)?,
-            repair: &[],
-            description: format!("Written by lvmend: drop_thin_lv {}", self.lv.name),
-        };
-        let is_ours = |difference: &Difference| match difference {
-            Difference::LvRemoved { lv, .. } => *lv == self.lv.name,
+        let is_ours = |difference: &Difference| {
             // A snapshot of it is none of anything any more.
-            Difference::LvSetting { setting, .. } => *setting == "origin",
-            Difference::VgRenamed { .. }
-            | Difference::VgSetting { .. }
-            | Difference::PvAdded { .. }
-            | Difference::PvRemoved { .. }
-            | Difference::PvMissing { .. }
-            | Difference::PvReturned { .. }
-            | Difference::PvResized { .. }
-            | Difference::PvSetting { .. }
-            | Difference::LvAdded { .. }
-            | Difference::LvRenamed { .. }
-            | Difference::LvGrown { .. }
-            | Difference::LvShrunk { .. }
-            | Difference::LvConverted { .. }
-            | Difference::LvMoved { .. } => false,
+            if let Difference::LvSetting { setting, .. } = difference {
+                return *setting == "origin";
+            }
+            matches!(difference, Difference::LvRemoved { lv, .. } if *lv == self.lv.name)
         };
         let edit = |text: &mut Section<'_>, _: &Vg| drop_thin_lv(text, &self.lv.name);
-        let built = commit::build(now, &change, signature, edit, is_ours)?;
-        match now.realm {
-            Realm::Images => Ok(built.lowered),
-            Realm::Live => live_commit::restore(now, built, signature),
-        }
+        let what = format!("drop_thin_lv {}", self.lv.name);
+        commit_edited(now, self.vg, signature, &what, edit, is_ours)
     }
 
     fn probe(&self, now: &Inventory) -> Probe {

@@ -15,10 +15,10 @@ use crate::model::inventory::{Inventory, Realm};
 use crate::model::vg::Vg;
 use crate::operation::act::Act;
 use crate::operation::command::{devices_of_vg, devices_option, lvm, lvm_of};
-use crate::operation::commit_metadata::current_text;
-use crate::operation::pools::pool_of;
+use crate::operation::edited_text::commit_edited;
+use crate::operation::pools::{UNDO_UNLESS_USED, pool_of};
 use crate::operation::{
-    Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, commit, live_commit,
+    Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, live_commit,
 };
 use crate::plan::hazard::Hazard;
 use crate::text::edit::set_pool_len;
@@ -56,12 +56,6 @@ impl ExtendPool {
         }
         let names = (pool.metadata.name.clone(), pool.data.name.clone());
         let data_len = self.pool.data.unwrap_or_else(|| pool.data.len());
-        let change = commit::Change {
-            vg: self.vg,
-            base: current_text(now, self.vg)?,
-            repair: &[],
-            description: format!("Written by lvmend: extend_pool {}", self.pool.name),
-        };
         let edit = |text: &mut Section<'_>, vg: &Vg| {
             for (lv, place) in
                 [(&names.0, &self.pool.metadata_place), (&names.1, &self.pool.data_place)]
@@ -76,7 +70,8 @@ impl ExtendPool {
             let Difference::LvGrown { lv, .. } = difference else { return false };
             [&names.0, &names.1, &self.pool.name].contains(&lv)
         };
-        commit::lower(now, &change, signature, edit, is_ours)
+        let what = format!("extend_pool {}", self.pool.name);
+        commit_edited(now, self.vg, signature, &what, edit, is_ours)
     }
 }
 
@@ -114,10 +109,7 @@ impl Contract for ExtendPool {
 
     fn undo(&self, realm: Realm) -> &'static str {
         match realm {
-            Realm::Images => {
-                "area headers, then texts, are put back byte by byte, as long as the pool was not \
-                 used since"
-            }
+            Realm::Images => UNDO_UNLESS_USED,
             Realm::Live => "none: LVM does not make thin pools smaller, and nothing is lost by it",
         }
     }

@@ -17,9 +17,9 @@ use crate::model::inventory::{Inventory, Realm};
 use crate::model::parts::pool_metadata_spare;
 use crate::model::vg::{Lv, Vg};
 use crate::operation::activation::current;
-use crate::operation::commit_metadata::current_text;
+use crate::operation::edited_text::commit_edited;
 use crate::operation::{
-    Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, commit, live_commit,
+    Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, commit,
 };
 use crate::plan::hazard::Hazard;
 use crate::text::edit::{EditError, remove_lv};
@@ -45,12 +45,6 @@ impl MakePoolSpare {
         signature: &Signature,
         edit: impl FnOnce(&mut Section<'_>, &Vg) -> Result<(), EditError>,
     ) -> Result<Lowered, Unfit> {
-        let change = commit::Change {
-            vg: self.vg,
-            base: current_text(now, self.vg)?,
-            repair: &[],
-            description: format!("Written by lvmend: make_pool_spare {}", self.spare.name),
-        };
         let is_ours = |difference: &Difference| {
             let (Difference::LvAdded { lv, .. }
             | Difference::LvRemoved { lv, .. }
@@ -60,11 +54,8 @@ impl MakePoolSpare {
             };
             *lv == self.spare.name
         };
-        let built = commit::build(now, &change, signature, edit, is_ours)?;
-        match now.realm {
-            Realm::Images => Ok(built.lowered),
-            Realm::Live => live_commit::restore(now, built, signature),
-        }
+        let what = format!("make_pool_spare {}", self.spare.name);
+        commit_edited(now, self.vg, signature, &what, edit, is_ours)
     }
 
     fn pieces(&self, vg: &Vg, needed: Extents) -> Result<Vec<(PvUuid, ExtentRange)>, Unfit> {

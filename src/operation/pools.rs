@@ -9,6 +9,10 @@ use crate::operation::Unfit;
 use crate::operation::act::Act;
 use crate::operation::activation::{self, current};
 
+/// How a commit on images about a pool is undone.
+pub const UNDO_UNLESS_USED: &str = "area headers, then texts, are put back byte by byte, as long as \
+                                    the pool was not used since";
+
 /// The pool as it is now, under the name it had.
 pub fn pool_of<'a>(
     now: &'a Inventory,

@@ -5,7 +5,8 @@
 //! mappings. On images it is restored into the scratch directory, held to all that there, and written
 //! to the extents of the new LV. The old metadata LV is only read, through the extents it lies on:
 //! nothing is activated. Half way: the new LV holds anything; it can simply be written again. Undo:
-//! none needed, as the pool does not have it yet; on images what the evidence has of those extents. Equivalent: `thin_dump`, `thin_restore`, `thin_check`.
+//! none needed, as the pool does not have it yet; on images what the evidence has of those extents.
+//! Equivalent: `thin_dump`, `thin_restore`, `thin_check`.
 
 use std::collections::BTreeMap;
 

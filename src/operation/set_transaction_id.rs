@@ -11,13 +11,15 @@ use crate::diff::NumberedPool;
 use crate::ids::{VgName, VgUuid};
 use crate::model::compare::Difference;
 use crate::model::inventory::{Inventory, Realm};
-use crate::operation::commit_metadata::current_text;
+use crate::model::vg::Vg;
+use crate::operation::edited_text::commit_edited;
 use crate::operation::pools::{check_inactive, pool_of};
 use crate::operation::{
-    Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, commit, live_commit,
+    Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, commit,
 };
 use crate::plan::hazard::Hazard;
 use crate::text::edit::set_transaction_id;
+use crate::text::tree::Section;
 
 /// Makes LVM's text say the transaction id that a thin pool has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,21 +45,10 @@ impl SetTransactionId {
             let found = pool.transaction_id;
             return Err(Unfit::new(format!("LVM's text is at transaction {found} by now")));
         }
-        let change = commit::Change {
-            vg: self.vg,
-            base: current_text(now, self.vg)?,
-            repair: &[],
-            description: format!("Written by lvmend: set_transaction_id {}", self.pool.name),
-        };
         let is_ours = |difference: &Difference| matches!(difference, Difference::LvSetting { lv, .. } if *lv == self.pool.name);
-        let edit = |vg: &mut crate::text::tree::Section<'_>, _: &crate::model::vg::Vg| {
-            set_transaction_id(vg, &self.pool.name, to)
-        };
-        let built = commit::build(now, &change, signature, edit, is_ours)?;
-        match now.realm {
-            Realm::Images => Ok(built.lowered),
-            Realm::Live => live_commit::restore(now, built, signature),
-        }
+        let edit = |text: &mut Section<'_>, _: &Vg| set_transaction_id(text, &self.pool.name, to);
+        let what = format!("set_transaction_id {}", self.pool.name);
+        commit_edited(now, self.vg, signature, &what, edit, is_ours)
     }
 }
 

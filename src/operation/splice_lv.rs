@@ -16,9 +16,9 @@ use crate::model::inventory::{Inventory, Realm};
 use crate::model::timeline::Version;
 use crate::model::vg::Vg;
 use crate::operation::command::live_of;
-use crate::operation::commit_metadata::current_text;
+use crate::operation::edited_text::commit_edited;
 use crate::operation::{
-    Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, commit, live_commit,
+    Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, commit,
 };
 use crate::plan::hazard::Hazard;
 use crate::text::edit::{EditError, remove_lv};
@@ -182,27 +182,14 @@ impl Contract for SpliceLv {
 
     fn lower(&self, now: &Inventory, signature: &Signature) -> Result<Lowered, Unfit> {
         let source = self.source(now)?;
-        let change = commit::Change {
-            vg: self.vg,
-            base: current_text(now, self.vg)?,
-            repair: &[],
-            description: format!("Written by lvmend: splice_lv {}", self.lost.as_name),
-        };
         let current = now.vgs.get(&self.vg).and_then(|on_disk| on_disk.current.as_ref());
         if let Some(vg) = current {
             self.check_claims(vg)?;
         }
-        let built = commit::build(
-            now,
-            &change,
-            signature,
-            |into, vg| self.splice(into, vg, source),
-            |difference| self.is_expected(difference),
-        )?;
-        match now.realm {
-            Realm::Images => Ok(built.lowered),
-            Realm::Live => live_commit::restore(now, built, signature),
-        }
+        let edit = |into: &mut Section<'_>, vg: &Vg| self.splice(into, vg, source);
+        let is_ours = |difference: &Difference| self.is_expected(difference);
+        let what = format!("splice_lv {}", self.lost.as_name);
+        commit_edited(now, self.vg, signature, &what, edit, is_ours)
     }
 
     fn lower_undo(&self, now: &Inventory, signature: &Signature) -> Result<Lowered, Unfit> {
@@ -222,25 +209,14 @@ impl Contract for SpliceLv {
                 "LV {name} is active: somebody may have written to it"
             )));
         }
-        let change = commit::Change {
-            vg: self.vg,
-            base: current_text(now, self.vg)?,
-            repair: &[],
-            description: format!("Written by lvmend: splice_lv {} undone", self.lost.as_name),
-        };
         let names = || self.lost.names.iter().map(|(_, new)| new);
         let is_ours = |difference: &Difference| {
             let Difference::LvRemoved { lv, .. } = difference else { return false };
             names().any(|name| name == lv)
         };
-        let built = commit::build(
-            now,
-            &change,
-            signature,
-            |vg, _| names().try_for_each(|name| remove_lv(vg, name)),
-            is_ours,
-        )?;
-        live_commit::restore(now, built, signature)
+        let edit = |vg: &mut Section<'_>, _: &Vg| names().try_for_each(|name| remove_lv(vg, name));
+        let what = format!("splice_lv {} undone", self.lost.as_name);
+        commit_edited(now, self.vg, signature, &what, edit, is_ours)
     }
 
     fn probe(&self, now: &Inventory) -> Probe {

@@ -17,10 +17,12 @@ use crate::model::vg::Vg;
 use crate::operation::act::Act;
 use crate::operation::activation::current;
 use crate::operation::command::{devices_of_vg, devices_option, lvm, lvm_of};
-use crate::operation::commit_metadata::current_text;
-use crate::operation::pools::{change_active, check_inactive, check_seen, is_part_of, pool_of};
+use crate::operation::edited_text::commit_edited;
+use crate::operation::pools::{
+    UNDO_UNLESS_USED, change_active, check_inactive, check_seen, is_part_of, pool_of,
+};
 use crate::operation::{
-    Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, commit, live_commit,
+    Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, live_commit,
 };
 use crate::plan::hazard::Hazard;
 use crate::text::edit::swap_segments;
@@ -55,16 +57,11 @@ impl SwapPoolMetadata {
     fn commit(&self, now: &Inventory, signature: &Signature) -> Result<Lowered, Unfit> {
         let pool = pool_of(now, self.vg, self.pool.uuid, &self.pool.name)?;
         let metadata = pool.metadata.name.clone();
-        let change = commit::Change {
-            vg: self.vg,
-            base: current_text(now, self.vg)?,
-            repair: &[],
-            description: format!("Written by lvmend: swap_pool_metadata {}", self.pool.name),
-        };
         let edit =
             |text: &mut Section<'_>, _: &Vg| swap_segments(text, &metadata, &self.pool.beside);
-        let mut lowered =
-            commit::lower(now, &change, signature, edit, |difference| self.allows(difference))?;
+        let what = format!("swap_pool_metadata {}", self.pool.name);
+        let is_ours = |difference: &Difference| self.allows(difference);
+        let mut lowered = commit_edited(now, self.vg, signature, &what, edit, is_ours)?;
         self.predict_new(now, &mut lowered.predicted);
         Ok(lowered)
     }
@@ -116,10 +113,7 @@ impl Contract for SwapPoolMetadata {
 
     fn undo(&self, realm: Realm) -> &'static str {
         match realm {
-            Realm::Images => {
-                "area headers, then texts, are put back byte by byte, as long as the pool was not \
-                 used since"
-            }
+            Realm::Images => UNDO_UNLESS_USED,
             Realm::Live => {
                 "the old metadata is swapped in again, as long as the pool was not activated since"
             }

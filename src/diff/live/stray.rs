@@ -125,22 +125,8 @@ pub(super) fn check(subject: &Subject<'_>, diff: &mut Diff) {
     let lost: Vec<(&LostLv, Vec<(LvUuid, Held)>)> = diff
         .changes
         .iter()
-        .filter_map(|change| match change {
-            Change::RecoverLv(lost) => Some((lost.as_ref(), described(subject, lost))),
-            Change::WriteLabel(_)
-            | Change::WriteAreas(_)
-            | Change::RestorePv(_)
-            | Change::Deactivate(_)
-            | Change::Activate(_)
-            | Change::Refresh(_)
-            | Change::Extend(_)
-            | Change::ExtendPool(_)
-            | Change::ClearNeedsCheck(_)
-            | Change::RebuildPool(_)
-            | Change::SetTransactionId(_)
-            | Change::DropThinLv(_)
-            | Change::MakeSpare(_) => None,
-        })
+        .filter_map(Change::recovered)
+        .map(|lost| (lost, described(subject, lost)))
         .collect();
     let map = ExtentMap::of(vg);
     let (mut refusals, mut notes) = (Vec::new(), Vec::new());

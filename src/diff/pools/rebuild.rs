@@ -172,7 +172,7 @@ impl Subject<'_> {
             [Segment { kind: SegmentKind::Raid { level: RaidLevel::Raid1, legs, .. }, .. }] => {
                 u32::try_from(legs.len().saturating_sub(1)).ok()
             }
-            segments => segments.iter().all(|segment| segment.kind.is_striped()).then_some(0),
+            _ => self.pool.metadata.is_striped().then_some(0),
         }
     }
 

@@ -25,23 +25,9 @@ pub(super) struct Room<'a> {
 impl<'a> Room<'a> {
     /// The VG as it is, but for what these changes bring back.
     pub fn of(vg: &'a Vg, changes: &[Change]) -> Self {
-        let recovered = changes.iter().flat_map(|change| match change {
-            Change::RecoverLv(lost) => lost.claims.iter().flat_map(Claim::ranges).collect(),
-            Change::WriteLabel(_)
-            | Change::WriteAreas(_)
-            | Change::RestorePv(_)
-            | Change::Extend(_)
-            | Change::Deactivate(_)
-            | Change::Activate(_)
-            | Change::Refresh(_)
-            | Change::ExtendPool(_)
-            | Change::ClearNeedsCheck(_)
-            | Change::RebuildPool(_)
-            | Change::SetTransactionId(_)
-            | Change::DropThinLv(_)
-            | Change::MakeSpare(_) => Vec::new(),
-        });
-        let recovered: Vec<(PvUuid, ExtentRange)> = recovered.collect();
+        let lost = changes.iter().filter_map(Change::recovered);
+        let recovered: Vec<(PvUuid, ExtentRange)> =
+            lost.flat_map(|lost| lost.claims.iter().flat_map(Claim::ranges)).collect();
         let (needed, mirrored, chosen) = (Extents::ZERO, Vec::new(), recovered.clone());
         Self { vg, needed, mirrored, spare_is_taken: false, recovered, chosen }
     }
@@ -60,9 +46,8 @@ impl<'a> Room<'a> {
         if self.needed.saturating_add(needed) <= free || self.spare_is_taken {
             return None;
         }
-        let is_plain = |lv: &&Lv| lv.segments.iter().all(|segment| segment.kind.is_striped());
-        let spare = pool_metadata_spare(self.vg).filter(|lv| lv.len() >= needed);
-        let spare = spare.filter(is_plain)?;
+        let serves = |lv: &&Lv| lv.len() >= needed && lv.is_striped();
+        let spare = pool_metadata_spare(self.vg).filter(serves)?;
         self.spare_is_taken = true;
         Some(spare)
     }

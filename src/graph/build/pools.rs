@@ -1,6 +1,6 @@
 //! Thin pools: changes to operations.
 
-use crate::diff::{ActiveLv, Change, RebuiltPool};
+use crate::diff::{ActiveLv, Change, FlaggedPool, RebuiltPool};
 use crate::graph::build::Builder;
 use crate::ids::{LvName, LvUuid, VgName};
 use crate::model::pools::pool;
@@ -74,23 +74,12 @@ impl Builder<'_> {
         let Some(vg) = self.current() else { return Vec::new() };
         let mut found: Vec<LvUuid> = Vec::new();
         for change in &self.diff.changes {
-            let uuid = match change {
-                Change::RebuildPool(pool) => pool.uuid,
-                Change::ClearNeedsCheck(pool) => pool.uuid,
-                Change::WriteLabel(_)
-                | Change::WriteAreas(_)
-                | Change::RestorePv(_)
-                | Change::RecoverLv(_)
-                | Change::Extend(_)
-                | Change::Deactivate(_)
-                | Change::Activate(_)
-                | Change::Refresh(_)
-                | Change::SetTransactionId(_)
-                | Change::DropThinLv(_)
-                | Change::MakeSpare(_)
-                | Change::ExtendPool(_) => continue,
+            let (Change::RebuildPool(RebuiltPool { uuid, .. })
+            | Change::ClearNeedsCheck(FlaggedPool { uuid, .. })) = change
+            else {
+                continue;
             };
-            let lv = vg.lv_by_uuid(uuid);
+            let lv = vg.lv_by_uuid(*uuid);
             let found_pool = lv.and_then(|lv| pool(self.inventory, vg, lv));
             found.extend(found_pool.map(|pool| pool.metadata.uuid));
         }
