@@ -20,6 +20,7 @@ use clap::{CommandFactory, Parser};
 use crate::cli::args::{Args, Command, HistoryCommand, RunsCommand};
 use crate::cli::exit::Exit;
 use crate::cli::output::{Output, talk};
+use crate::host::linux::reload::guard;
 
 /// Who writes: program and version.
 pub const PROGRAM: &str = concat!("lvmend ", env!("CARGO_PKG_VERSION"));
@@ -40,6 +41,10 @@ fn guarded<T>(program: impl FnOnce() -> T + UnwindSafe) -> Option<T> {
 }
 
 fn obey(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if arguments.get(1).is_some_and(|word| word == guard::COMMAND) {
+        return stand_by();
+    }
     let args = match Args::try_parse_from(arguments) {
         Ok(args) => args,
         Err(error) => return usage(&error),
@@ -56,6 +61,14 @@ fn usage(error: &clap::Error) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done.into(),
         _ => Exit::Usage.into(),
+    }
+}
+
+/// Not for people: what stands by while devices are suspended.
+fn stand_by() -> ExitCode {
+    match guard::stand_by() {
+        Ok(()) => Exit::Done.into(),
+        Err(_) => Exit::Failed.into(),
     }
 }
 

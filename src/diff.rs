@@ -16,6 +16,7 @@ mod pvs;
 mod recover;
 mod refresh;
 mod sound;
+mod tables;
 
 use std::fmt;
 
@@ -41,6 +42,7 @@ pub use pools::{
     RebuiltPool, extents_of, losses, other_coverage, other_trees, unusable,
 };
 pub use refresh::RefreshedLv;
+pub use tables::WrongStack;
 
 /// What a plan comes to in the face of an inventory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -95,6 +97,8 @@ pub enum Change {
     DropThinLv(LostThinLv),
     /// The spare for pool metadata is not there, or too short.
     MakeSpare(NewSpare),
+    /// Devices in the kernel are not as the metadata says.
+    ReloadStack(Box<WrongStack>),
 }
 
 impl Change {
@@ -120,7 +124,8 @@ impl Change {
             Self::Deactivate(_)
             | Self::Activate(_)
             | Self::Refresh(_)
-            | Self::ClearNeedsCheck(_) => false,
+            | Self::ClearNeedsCheck(_)
+            | Self::ReloadStack(_) => false,
         }
     }
 }
@@ -375,6 +380,7 @@ pub fn diff(goals: &Goals, inventory: &Inventory) -> Diff {
     pools::wrong_pools(&context, &base, &mut diff);
     activation::wrong_activation(&context, &base, &mut diff);
     refresh::stale_lvs(&context, &base, &mut diff);
+    tables::wrong_stacks(&context, &base, &mut diff);
     busy::idle_mount_points(&context, &mut diff);
     if diff.changes.iter().any(Change::writes_metadata) {
         pvs::refuse_read_only(&context, &base, &mut diff);

@@ -30,6 +30,8 @@ mod mounts;
 mod pools;
 mod rebuild_pool_metadata;
 mod refresh_lvs;
+pub mod reload;
+pub mod reload_tree;
 mod restore_missing_pv;
 mod risk;
 mod save_evidence;
@@ -63,6 +65,7 @@ pub use make_pool_spare::MakePoolSpare;
 pub use mount_again::MountAgain;
 pub use rebuild_pool_metadata::RebuildPoolMetadata;
 pub use refresh_lvs::RefreshLvs;
+pub use reload_tree::ReloadTree;
 pub use restore_missing_pv::RestoreMissingPv;
 pub use risk::{Risk, Stage};
 pub use save_evidence::{SaveEvidence, regions_of_extents};
@@ -107,6 +110,8 @@ pub enum Operation {
     ClearNeedsCheck(ClearNeedsCheck),
     /// Gives active LVs their tables anew.
     RefreshLvs(RefreshLvs),
+    /// Gives the devices of a stack the tables that the metadata says.
+    ReloadTree(Box<ReloadTree>),
     /// Activates LVs.
     ActivateLvs(ActivateLvs),
     /// Deactivates LVs that nobody uses.
@@ -140,6 +145,7 @@ impl Operation {
             Self::MakePoolSpare(operation) => operation,
             Self::ClearNeedsCheck(operation) => operation,
             Self::RefreshLvs(operation) => operation,
+            Self::ReloadTree(operation) => operation.as_ref(),
             Self::ActivateLvs(operation) => operation,
             Self::DeactivateLvs(operation) => operation,
             Self::Unmount(operation) => operation,
@@ -167,6 +173,7 @@ impl Operation {
             Self::MakePoolSpare(_) => "make_pool_spare",
             Self::ClearNeedsCheck(_) => "clear_needs_check",
             Self::RefreshLvs(_) => "refresh_lvs",
+            Self::ReloadTree(_) => "reload_tree",
             Self::ActivateLvs(_) => "activate_lvs",
             Self::DeactivateLvs(_) => "deactivate_lvs",
             Self::Unmount(_) => "unmount",
@@ -196,6 +203,7 @@ impl Operation {
             | Self::MakePoolSpare(_)
             | Self::ClearNeedsCheck(_)
             | Self::RefreshLvs(_)
+            | Self::ReloadTree(_)
             | Self::ActivateLvs(_)
             | Self::DeactivateLvs(_)
             | Self::Unmount(_)
@@ -234,7 +242,8 @@ impl Operation {
             | Self::DropThinLv(_)
             | Self::MakePoolSpare(_)
             | Self::ClearNeedsCheck(_)
-            | Self::RefreshLvs(_) => None,
+            | Self::RefreshLvs(_)
+            | Self::ReloadTree(_) => None,
         };
         if task_of.is_some() { Stage::Task } else { Stage::State }
     }

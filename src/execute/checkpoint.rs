@@ -66,7 +66,8 @@ impl Checkpoint {
                     behind_sync = false;
                 }
                 Act::Sync(_) => behind_sync = true,
-                Act::Save(_)
+                Act::ReloadTree(_)
+                | Act::Save(_)
                 | Act::CopyToFile { .. }
                 | Act::CompareContent { .. }
                 | Act::Run(_)

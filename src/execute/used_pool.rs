@@ -36,6 +36,7 @@ pub(crate) fn refuse(run: &Run<'_, '_>, operation: &Operation) -> Result<(), Str
         | Operation::MakePoolSpare(_)
         | Operation::ClearNeedsCheck(_)
         | Operation::RefreshLvs(_)
+        | Operation::ReloadTree(_)
         | Operation::ActivateLvs(_)
         | Operation::DeactivateLvs(_)
         | Operation::Unmount(_)

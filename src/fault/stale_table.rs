@@ -7,10 +7,12 @@
 
 use crate::fault::live::{is_of_vg, numbers_of, shown};
 use crate::fault::{Fault, FaultKind, Kind, Severity};
-use crate::model::derived_tables::{DerivedDevice, DerivedLine, Word, derived_tables};
+use crate::model::derived_tables::{DerivedDevice, DerivedTable, derived_tables};
 use crate::model::inventory::Inventory;
-use crate::model::live::{DevNumber, Live, LvmLayer, MappedDevice, TargetLine};
+use crate::model::live::{DevNumber, Live, LvmLayer, MappedDevice};
 use crate::model::parts::Roles;
+use crate::model::table::Word;
+use crate::model::table_alike::{Numbers, is_as_derived};
 use crate::model::vg::Vg;
 
 const KIND: Kind = Kind {
@@ -34,10 +36,10 @@ pub(super) fn find(inventory: &Inventory) -> Vec<Fault> {
         if live.mapped_of_vg(vg.uuid).any(|mapped| mapped.suspended || mapped.has_inactive) {
             continue;
         }
-        let look = Look { inventory, live, vg };
+        let look = Look { inventory, live, vg, numbers: Numbers::of(inventory, live, vg) };
         let roles = Roles::of(vg);
-        for derived in derived_tables(vg) {
-            faults.extend(look.fault(&roles, &derived));
+        for derived in &derived_tables(vg).devices {
+            faults.extend(look.fault(&roles, derived));
         }
     }
     faults
@@ -47,13 +49,18 @@ struct Look<'i> {
     inventory: &'i Inventory,
     live: &'i Live,
     vg: &'i Vg,
+    numbers: Numbers<'i>,
 }
 
 impl Look<'_> {
     fn fault(&self, roles: &Roles<'_>, derived: &DerivedDevice) -> Option<Fault> {
-        let mapped = self.mapped(&derived.layer).filter(|mapped| !mapped.live.is_empty())?;
-        let should = self.shown_lines(derived)?;
-        if self.is_as_derived(mapped, derived) || self.maps_foreign(mapped) {
+        let table = derived.table.as_ref()?;
+        let mapped = self.live.mapped_of_layer(&derived.layer)?;
+        if mapped.live.is_empty() || is_as_derived(&self.numbers.live(mapped), table) {
+            return None;
+        }
+        let should = self.shown_lines(table)?;
+        if self.maps_foreign(mapped) {
             return None;
         }
         let lv = self.vg.lv_by_uuid(derived.layer.lv)?;
@@ -65,42 +72,12 @@ impl Look<'_> {
         );
         let advice = format!(
             "save the table (`dmsetup table {}`) and stop who writes to it, before anything else: what was \
-             written since went where the live table says. If no command of LVM is at work, \
-             `lvchange --refresh {}/{}` loads what the metadata says",
+             written since went where the live table says. A plan loads what the metadata says: \
+             `device_tables: {{state: matching, only: [{}]}}`",
             mapped.name,
-            self.vg.name,
             roles.top_of(lv).name
         );
         Some(KIND.fault(format!("LV {}", lv.name), found).of_vg(self.vg.uuid).advise(advice))
-    }
-
-    fn mapped(&self, layer: &LvmLayer) -> Option<&MappedDevice> {
-        self.live.mapped_of_vg(layer.vg).find(|mapped| mapped.layer.as_ref() == Some(layer))
-    }
-
-    fn is_as_derived(&self, mapped: &MappedDevice, derived: &DerivedDevice) -> bool {
-        mapped.live.len() == derived.table.len()
-            && mapped.live.iter().zip(&derived.table).all(|(found, line)| self.is_line(found, line))
-    }
-
-    fn is_line(&self, found: &TargetLine, line: &DerivedLine) -> bool {
-        let words: Vec<&str> = found.args.raw().split_whitespace().collect();
-        (found.start, found.len, found.target.as_str()) == (line.start, line.len, line.target)
-            && words.len() == line.args.len()
-            && words.iter().zip(&line.args).all(|(word, derived)| self.is_word(word, derived))
-    }
-
-    fn is_word(&self, word: &str, derived: &Word) -> bool {
-        let is_one_of = |numbers: &[DevNumber]| {
-            DevNumber::parse(word).is_some_and(|number| numbers.contains(&number))
-        };
-        match derived {
-            Word::Text(text) => text == word,
-            Word::Pv(pv) => is_one_of(&numbers_of(self.inventory, *pv)),
-            Word::Layer(layer) => {
-                self.mapped(layer).is_some_and(|mapped| is_one_of(&[mapped.number]))
-            }
-        }
     }
 
     /// Whether it lies on what is no PV of the VG and no device of LVM.
@@ -110,19 +87,16 @@ impl Look<'_> {
     }
 
     /// As `dmsetup` would print it; none while a device of it is not there.
-    fn shown_lines(&self, derived: &DerivedDevice) -> Option<Vec<String>> {
+    fn shown_lines(&self, table: &DerivedTable) -> Option<Vec<String>> {
+        let number =
+            |layer: &LvmLayer| self.live.mapped_of_layer(layer).map(|mapped| mapped.number);
         let word = |word: &Word| match word {
             Word::Text(text) => Some(text.clone()),
             Word::Pv(pv) => numbers_of(self.inventory, *pv).first().map(ToString::to_string),
-            Word::Layer(layer) => self.mapped(layer).map(|mapped| mapped.number.to_string()),
+            Word::Layer(layer) => Some(number(layer)?.to_string()),
+            Word::Option(name, layer) => Some(format!("{name}:{}", number(layer)?)),
         };
-        let line = |line: &DerivedLine| {
-            let args: Vec<String> = line.args.iter().map(word).collect::<Option<_>>()?;
-            let DerivedLine { start, len, target, .. } = line;
-            let head = format!("{} {} {target}", start.get(), len.get());
-            Some(std::iter::once(head).chain(args).collect::<Vec<_>>().join(" "))
-        };
-        derived.table.iter().map(line).collect()
+        table.lines.iter().map(|line| line.shown_by(word)).collect()
     }
 }
 

@@ -13,7 +13,7 @@ use crate::model::inventory::{CopyManifest, Inventory, Realm, Space, TargetFile}
 use crate::model::vg::Vg;
 use crate::operation::{
     ActivateLvs, CheckSha256, CommitMetadata, CopyLv, CopyTo, DeactivateLvs, ExtendVg, Operation,
-    RefreshLvs, RestoreMissingPv, SaveEvidence, SpliceLv, Unmount, WritePvLabel,
+    RefreshLvs, ReloadTree, RestoreMissingPv, SaveEvidence, SpliceLv, Unmount, WritePvLabel,
 };
 use crate::plan::document::{Check, CopyTarget, Task};
 use crate::plan::resolve::Goals;
@@ -94,6 +94,9 @@ impl Builder<'_> {
                 }
                 Change::Refresh(lvs) => {
                     Operation::RefreshLvs(RefreshLvs { vg, name: name.clone(), lvs: lvs.clone() })
+                }
+                Change::ReloadStack(stack) => {
+                    Operation::ReloadTree(Box::new(ReloadTree::of(vg, name.clone(), stack)))
                 }
                 Change::Activate(lvs) => {
                     let (name, lvs) = (name.clone(), lvs.clone());

@@ -21,33 +21,35 @@ fn rank(operation: &Operation) -> Rank {
     // activated when the metadata is as it should be.
     let kind = match operation {
         Operation::SaveEvidence(_) => 0,
-        Operation::Unmount(_) => 1,
+        // What is suspended would hold up everything else.
+        Operation::ReloadTree(_) => 1,
+        Operation::Unmount(_) => 2,
         // What a task had activated goes again behind it.
-        Operation::DeactivateLvs(DeactivateLvs { task_of: Some(_), .. }) => 20,
-        Operation::DeactivateLvs(_) => 2,
-        Operation::WritePvLabel(_) => 3,
-        Operation::CommitMetadata(_) => 4,
-        Operation::RestoreMissingPv(_) => 5,
-        Operation::ExtendVg(_) => 6,
-        Operation::SpliceLv(_) => 7,
+        Operation::DeactivateLvs(DeactivateLvs { task_of: Some(_), .. }) => 21,
+        Operation::DeactivateLvs(_) => 3,
+        Operation::WritePvLabel(_) => 4,
+        Operation::CommitMetadata(_) => 5,
+        Operation::RestoreMissingPv(_) => 6,
+        Operation::ExtendVg(_) => 7,
+        Operation::SpliceLv(_) => 8,
         // Where LVM chooses it could take what another was promised.
-        Operation::CreatePoolMetadata(create) if create.pool.place.is_empty() => 9,
-        Operation::CreatePoolMetadata(_) => 8,
-        Operation::RebuildPoolMetadata(_) => 10,
-        Operation::SwapPoolMetadata(_) => 11,
+        Operation::CreatePoolMetadata(create) if create.pool.place.is_empty() => 10,
+        Operation::CreatePoolMetadata(_) => 9,
+        Operation::RebuildPoolMetadata(_) => 11,
+        Operation::SwapPoolMetadata(_) => 12,
         // The room first: the kernel takes it when it is let in.
-        Operation::ExtendPool(_) => 12,
+        Operation::ExtendPool(_) => 13,
         // With another number LVM does not let the pool in.
-        Operation::SetTransactionId(_) => 13,
-        Operation::DropThinLv(_) => 14,
-        Operation::ClearNeedsCheck(_) => 15,
+        Operation::SetTransactionId(_) => 14,
+        Operation::DropThinLv(_) => 15,
+        Operation::ClearNeedsCheck(_) => 16,
         // LVM makes it longer by itself where it makes a pool's metadata longer.
-        Operation::MakePoolSpare(_) => 16,
-        Operation::RefreshLvs(_) => 17,
-        Operation::ActivateLvs(_) => 18,
-        Operation::CopyLv(_) => 19,
-        Operation::MountAgain(_) => 21,
-        Operation::CheckSha256(_) => 22,
+        Operation::MakePoolSpare(_) => 17,
+        Operation::RefreshLvs(_) => 18,
+        Operation::ActivateLvs(_) => 19,
+        Operation::CopyLv(_) => 20,
+        Operation::MountAgain(_) => 22,
+        Operation::CheckSha256(_) => 23,
     };
     (operation.stage(), kind, operation.id())
 }

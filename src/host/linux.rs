@@ -15,6 +15,7 @@ mod mounts;
 mod processes;
 pub mod program;
 mod read;
+pub mod reload;
 pub mod run_lock;
 mod thin_rebuild;
 mod versions;

@@ -1,57 +1,83 @@
-//! The tables that the kernel should have of a VG's LVs, from the metadata alone.
+//! The devices that the kernel should have of a VG's LVs, and their tables, from the metadata alone.
 //!
-//! Only for types whose table follows from the metadata word by word: linear, striped, error, zero,
-//! thin, and the layers of classic snapshots. Of all others nothing is said.
+//! Where a table does not follow from the metadata word by word nothing is said of it: a table that is
+//! only nearly derived would be a false alarm at best.
 //!
 //! # Source
 //! LVM2 `lib/activate/dev_manager.c`, `_add_target_to_dtree`, `_add_segment_to_dtree`; kernel
 //! `Documentation/admin-guide/device-mapper`.
 
-use crate::ids::PvUuid;
-use crate::model::live::LvmLayer;
+mod cached;
+mod mirrored;
+mod targets;
+mod thin;
+
+use std::collections::BTreeSet;
+
+use crate::ids::LvUuid;
+use crate::model::live::{LvmLayer, lvm_device_name};
 use crate::model::parts::{Role, Roles, SnapshotLink, is_snapshot_link, snapshot_link};
-use crate::model::segment::{Area, Segment, SegmentKind};
+use crate::model::table::{TableLine, Word};
 use crate::model::vg::{Lv, Vg};
-use crate::units::{Extents, Sectors};
+use crate::units::Sectors;
+
+/// What should be there of a VG.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Derived {
+    /// Every device that the kernel can have of LVs whose devices are known.
+    pub devices: Vec<DerivedDevice>,
+    /// LVs of which nobody here can tell what devices they have.
+    pub opaque: BTreeSet<LvUuid>,
+}
 
 /// A device that the kernel has when its LV is active.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DerivedDevice {
     /// Which layer of which LV.
     pub layer: LvmLayer,
-    /// Its table.
-    pub table: Vec<DerivedLine>,
+    /// What it is called.
+    pub name: String,
+    /// Its table; none where that cannot be told.
+    pub table: Option<DerivedTable>,
 }
 
-/// A line of a table.
+/// A table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DerivedLine {
-    /// First sector.
-    pub start: Sectors,
-    /// How many.
-    pub len: Sectors,
-    /// The target.
-    pub target: &'static str,
-    /// Its arguments.
-    pub args: Vec<Word>,
+pub struct DerivedTable {
+    /// Its lines.
+    pub lines: Vec<TableLine>,
+    /// Another that it may have as well: while a snapshot is merged into its origin, or waits for that.
+    pub or: Option<Vec<TableLine>>,
+    /// Whether it says everything that is to be loaded, not only what can be compared.
+    pub is_whole: bool,
 }
 
-/// A word of the arguments of a target.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Word {
-    /// As it is.
-    Text(String),
-    /// The number of the device of a PV.
-    Pv(PvUuid),
-    /// The number of a device of an LV.
-    Layer(LvmLayer),
+impl From<Vec<TableLine>> for DerivedTable {
+    fn from(lines: Vec<TableLine>) -> Self {
+        Self { lines, or: None, is_whole: true }
+    }
 }
 
-/// Every device of the VG whose table can be told.
-pub fn derived_tables(vg: &Vg) -> Vec<DerivedDevice> {
+impl Derived {
+    /// The device of this layer.
+    pub fn device(&self, layer: &LvmLayer) -> Option<&DerivedDevice> {
+        self.devices.iter().find(|device| device.layer == *layer)
+    }
+}
+
+/// Every device of the VG.
+pub fn derived_tables(vg: &Vg) -> Derived {
     let deriving = Deriving { vg, roles: Roles::of(vg) };
-    let lvs = vg.lvs.iter().filter(|lv| !is_snapshot_link(lv));
-    lvs.flat_map(|lv| deriving.devices(lv)).collect()
+    let mut derived = Derived::default();
+    for lv in vg.lvs.iter().filter(|lv| !is_snapshot_link(lv)) {
+        match deriving.devices(lv) {
+            Some(devices) => derived.devices.extend(devices),
+            None => {
+                derived.opaque.insert(lv.uuid);
+            }
+        }
+    }
+    derived
 }
 
 struct Deriving<'vg> {
@@ -60,30 +86,60 @@ struct Deriving<'vg> {
 }
 
 impl<'vg> Deriving<'vg> {
-    fn devices(&self, lv: &Lv) -> Vec<DerivedDevice> {
+    /// The devices of an LV; none when it is not known which it has.
+    fn devices(&self, lv: &Lv) -> Option<Vec<DerivedDevice>> {
+        if let Some(devices) = self.of_pool(lv).or_else(|| self.of_cache_pool(lv)) {
+            return devices;
+        }
         let own = self.lines(lv);
         if let Some(link) = self.link(lv, Role::SnapshotStore) {
-            let cow = self.device(lv, "cow", own);
-            return cow.into_iter().chain(self.snapshot(lv, &link)).collect();
+            return Some(vec![self.device(lv, "cow", own), self.snapshot(lv, &link)]);
         }
         if self.link(lv, Role::SnapshotOrigin).is_some() {
-            let real = self.device(lv, "real", own);
-            return real.into_iter().chain(self.origin(lv)).collect();
+            return Some(vec![self.device(lv, "real", own), self.origin(lv)]);
         }
-        // What another LV lies on has a suffix that depends on what it is there.
-        let suffix = match self.roles.users(&lv.name) {
-            [] | [(_, Role::MirrorImage | Role::MirrorLog | Role::RaidImage | Role::RaidMeta)] => {
-                ""
+        match self.roles.users(&lv.name) {
+            [] => Some(vec![self.device(lv, "", own)]),
+            [(_, role)] => self.of_part(lv, *role, own),
+            [(_, first), rest @ ..] => {
+                let is_origin = *first == Role::ExternalOrigin
+                    && rest.iter().all(|(_, role)| *role == Role::ExternalOrigin);
+                is_origin.then(|| self.external_origin(lv, own))
             }
-            [(_, Role::ThinPoolData)] => "tdata",
-            [(_, Role::ThinPoolMetadata)] => "tmeta",
-            [(_, Role::CacheOrigin | Role::WritecacheOrigin)] => "real",
-            [(_, Role::CachePoolData)] => "cdata",
-            [(_, Role::CachePoolMetadata)] => "cmeta",
-            [(_, Role::WritecacheFast)] => "cvol",
-            _ => return Vec::new(),
+        }
+    }
+
+    /// What another LV lies on has a suffix that depends on what it is there.
+    fn of_part(
+        &self,
+        lv: &Lv,
+        role: Role,
+        own: Option<DerivedTable>,
+    ) -> Option<Vec<DerivedDevice>> {
+        let suffix = match role {
+            Role::MirrorImage
+            | Role::MirrorLog
+            | Role::RaidImage
+            | Role::RaidMeta
+            | Role::IntegrityOrigin
+            | Role::IntegrityMetadata => "",
+            Role::ThinPoolData => "tdata",
+            Role::ThinPoolMetadata => "tmeta",
+            Role::CacheOrigin | Role::WritecacheOrigin => "real",
+            Role::CachePoolData => "cdata",
+            Role::CachePoolMetadata => "cmeta",
+            Role::WritecacheFast => "cvol",
+            Role::CachePool => return self.cachevol(lv, own),
+            Role::ExternalOrigin => return Some(self.external_origin(lv, own)),
+            Role::Layer
+            | Role::ThinPool
+            | Role::MergeTarget
+            | Role::VdoPoolData
+            | Role::VdoPool
+            | Role::SnapshotOrigin
+            | Role::SnapshotStore => return None,
         };
-        self.device(lv, suffix, own).into_iter().collect()
+        Some(vec![self.device(lv, suffix, own)])
     }
 
     fn link(&self, lv: &Lv, role: Role) -> Option<SnapshotLink<'vg>> {
@@ -95,110 +151,70 @@ impl<'vg> Deriving<'vg> {
         LvmLayer { vg: self.vg.uuid, lv: lv.uuid, suffix: suffix.to_owned() }
     }
 
-    fn device(
-        &self,
-        lv: &Lv,
-        suffix: &str,
-        table: Option<Vec<DerivedLine>>,
-    ) -> Option<DerivedDevice> {
-        Some(DerivedDevice { layer: self.layer(lv, suffix), table: table? })
+    fn device(&self, lv: &Lv, suffix: &str, table: Option<DerivedTable>) -> DerivedDevice {
+        let mut name = lvm_device_name(&self.vg.name, &lv.name);
+        // Other suffixes stand for what the name of a part says already.
+        if let "real" | "cow" | "tpool" = suffix
+            && !self.roles.is_part(&lv.name)
+        {
+            name = format!("{name}-{suffix}");
+        }
+        DerivedDevice { layer: self.layer(lv, suffix), name, table }
     }
 
     /// One line, as long as this LV.
-    fn whole(&self, lv: &Lv, target: &'static str, args: Vec<Word>) -> Option<Vec<DerivedLine>> {
+    fn whole(&self, lv: &Lv, target: &str, args: Vec<Word>) -> Option<Vec<TableLine>> {
         let len = lv.len().sectors(self.vg.extent_size)?;
-        Some(vec![DerivedLine { start: Sectors::ZERO, len, target, args }])
+        Some(vec![TableLine { start: Sectors::ZERO, len, target: target.to_owned(), args }])
     }
 
-    /// What people know as the snapshot: as long as its origin. While one is merged into the origin, or
-    /// waits for that, there are two tables that each may have.
-    fn snapshot(&self, store: &Lv, link: &SnapshotLink<'_>) -> Option<DerivedDevice> {
-        let origin = self.vg.lv(link.origin).filter(|origin| !self.is_merged_into(origin))?;
-        let over = self.over_store(origin, store, link);
-        self.device(store, "", self.whole(origin, "snapshot", over))
+    /// What people know as the snapshot: as long as its origin. Once it is merged into the origin it
+    /// leads nowhere.
+    fn snapshot(&self, store: &Lv, link: &SnapshotLink<'_>) -> DerivedDevice {
+        let table = || {
+            let origin = self.vg.lv(link.origin)?;
+            let over = self.over_store(origin, store, link);
+            let own = self.whole(origin, "snapshot", over)?;
+            if link.is_merging {
+                let gone = self.whole(origin, "error", Vec::new())?;
+                return Some(DerivedTable { lines: gone, or: Some(own), is_whole: true });
+            }
+            Some(DerivedTable::from(own))
+        };
+        self.device(store, "", table())
     }
 
     /// What people know as the origin.
-    fn origin(&self, lv: &Lv) -> Option<DerivedDevice> {
-        if self.is_merged_into(lv) {
-            return None;
-        }
-        let real = vec![Word::Layer(self.layer(lv, "real"))];
-        self.device(lv, "", self.whole(lv, "snapshot-origin", real))
-    }
-
-    fn is_merged_into(&self, origin: &Lv) -> bool {
-        let links = self.roles.users(&origin.name).iter();
-        let mut links = links.filter(|(_, role)| *role == Role::SnapshotOrigin);
-        links.any(|(link, _)| snapshot_link(link).is_some_and(|link| link.is_merging))
+    fn origin(&self, lv: &Lv) -> DerivedDevice {
+        let users = self.roles.users(&lv.name).iter();
+        let links = users.filter(|(_, role)| *role == Role::SnapshotOrigin);
+        let merging =
+            links.filter_map(|(link, _)| snapshot_link(link)).find(|link| link.is_merging);
+        let table = || {
+            let own =
+                self.whole(lv, "snapshot-origin", vec![Word::Layer(self.layer(lv, "real"))])?;
+            let Some(link) = merging else { return Some(DerivedTable::from(own)) };
+            let over = self.over_store(lv, self.vg.lv(link.store)?, &link);
+            let merge = self.whole(lv, "snapshot-merge", over)?;
+            Some(DerivedTable { lines: merge, or: Some(own), is_whole: true })
+        };
+        self.device(lv, "", table())
     }
 
     fn over_store(&self, origin: &Lv, store: &Lv, link: &SnapshotLink<'_>) -> Vec<Word> {
         vec![
             Word::Layer(self.layer(origin, "real")),
             Word::Layer(self.layer(store, "cow")),
-            Word::Text("P".to_owned()),
-            number(link.chunk_size.get()),
+            Word::text("P"),
+            Word::number(link.chunk_size.get()),
         ]
     }
 
-    /// A line for each segment; none where one of them is of a type that is not derived.
-    fn lines(&self, lv: &Lv) -> Option<Vec<DerivedLine>> {
-        let lines: Vec<DerivedLine> =
-            lv.segments.iter().map(|segment| self.line(segment)).collect::<Option<_>>()?;
-        (!lines.is_empty()).then_some(lines)
+    /// What thin LVs read that was never written through them; itself a device on top of that when it is
+    /// active.
+    fn external_origin(&self, lv: &Lv, own: Option<DerivedTable>) -> Vec<DerivedDevice> {
+        let over = vec![Word::Layer(self.layer(lv, "real")), Word::number(0)];
+        let top = self.whole(lv, "linear", over).map(DerivedTable::from);
+        vec![self.device(lv, "real", own), self.device(lv, "", top)]
     }
-
-    fn line(&self, segment: &Segment) -> Option<DerivedLine> {
-        let start = segment.start.sectors(self.vg.extent_size)?;
-        let len = segment.len.sectors(self.vg.extent_size)?;
-        let (target, args) = match &segment.kind {
-            SegmentKind::Striped { stripes, stripe_size } => match stripes.as_slice() {
-                [only] => ("linear", self.place(only)?),
-                several => {
-                    let count = u64::try_from(several.len()).ok()?;
-                    let mut args = vec![number(count), number(stripe_size.as_ref()?.get())];
-                    for area in several {
-                        args.extend(self.place(area)?);
-                    }
-                    ("striped", args)
-                }
-            },
-            SegmentKind::Thin { pool, device_id, external_origin: None, merge: None, .. } => {
-                let pool = self.vg.lv(pool)?;
-                let args =
-                    vec![Word::Layer(self.layer(pool, "tpool")), number((*device_id).into())];
-                ("thin", args)
-            }
-            SegmentKind::Error => ("error", Vec::new()),
-            SegmentKind::Zero => ("zero", Vec::new()),
-            SegmentKind::Thin { .. }
-            | SegmentKind::Mirror { .. }
-            | SegmentKind::Raid { .. }
-            | SegmentKind::Snapshot { .. }
-            | SegmentKind::ThinPool { .. }
-            | SegmentKind::CachePool { .. }
-            | SegmentKind::Cache { .. }
-            | SegmentKind::Writecache { .. }
-            | SegmentKind::Integrity { .. }
-            | SegmentKind::Vdo { .. }
-            | SegmentKind::VdoPool { .. }
-            | SegmentKind::Unknown { .. } => return None,
-        };
-        Some(DerivedLine { start, len, target, args })
-    }
-
-    /// The device of an area, and from which sector on. Of areas on LVs nothing is said: a pvmove is
-    /// under way.
-    fn place(&self, area: &Area) -> Option<Vec<Word>> {
-        let Area::Pv { pv, first } = area else { return None };
-        let pv = self.vg.pvs.get(*pv)?;
-        let first: Extents = *first;
-        let sector = pv.extent_start(first, self.vg.extent_size)?;
-        Some(vec![Word::Pv(pv.uuid), number(sector.get())])
-    }
-}
-
-fn number(number: u64) -> Word {
-    Word::Text(number.to_string())
 }

@@ -77,6 +77,11 @@ impl Live {
         self.mapped.iter().find(|mapped| mapped.number == number)
     }
 
+    /// The device of this layer.
+    pub fn mapped_of_layer(&self, layer: &LvmLayer) -> Option<&MappedDevice> {
+        self.mapped.iter().find(|mapped| mapped.layer.as_ref() == Some(layer))
+    }
+
     /// All device-mapper devices of this VG, hidden layers included.
     pub fn mapped_of_vg(&self, vg: VgUuid) -> impl Iterator<Item = &MappedDevice> {
         self.mapped.iter().filter(move |mapped| mapped.layer.as_ref().is_some_and(|l| l.vg == vg))

@@ -116,16 +116,16 @@ pub fn references_of(kind: &SegmentKind) -> Vec<(&LvName, Role)> {
             found.extend(merge.iter().map(|lv| (lv, Role::MergeTarget)));
             found
         }
-        SegmentKind::CachePool { data, metadata } => {
+        SegmentKind::CachePool { data, metadata, .. } => {
             vec![(data, Role::CachePoolData), (metadata, Role::CachePoolMetadata)]
         }
-        SegmentKind::Cache { pool, origin } => {
+        SegmentKind::Cache { pool, origin, .. } => {
             vec![(pool, Role::CachePool), (origin, Role::CacheOrigin)]
         }
-        SegmentKind::Writecache { fast, origin } => {
+        SegmentKind::Writecache { fast, origin, .. } => {
             vec![(fast, Role::WritecacheFast), (origin, Role::WritecacheOrigin)]
         }
-        SegmentKind::Integrity { origin, metadata } => {
+        SegmentKind::Integrity { origin, metadata, .. } => {
             let mut found = vec![(origin, Role::IntegrityOrigin)];
             found.extend(metadata.iter().map(|lv| (lv, Role::IntegrityMetadata)));
             found

@@ -5,8 +5,15 @@
 //! `lib/snapshot/snapshot.c`, `lib/thin/thin.c`, `lib/cache_segtype/cache.c`,
 //! `lib/writecache/writecache.c`, `lib/integrity/integrity.c`, `lib/vdo/vdo.c`.
 
+mod settings;
+
 use crate::ids::{ForeignText, LvName};
 use crate::units::{Extents, Sectors};
+
+pub use settings::{
+    CacheHalves, CacheMode, CacheSettings, Discards, IntegritySettings, RaidSettings,
+    WritecacheSettings,
+};
 
 /// A stretch of an LV, in logical extents, and what it is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +104,8 @@ pub enum SegmentKind {
         legs: Vec<RaidLeg>,
         /// Copies of each block, for `raid10`.
         data_copies: Option<u64>,
+        /// How the kernel keeps them in sync.
+        settings: RaidSettings,
     },
     /// `snapshot`: the link between an origin and its copy-on-write store.
     Snapshot {
@@ -121,6 +130,8 @@ pub enum SegmentKind {
         chunk_size: Sectors,
         /// Whether new blocks are zeroed before use.
         zero_new_blocks: bool,
+        /// What becomes of discards.
+        discards: Discards,
         /// What LVM still has to tell the kernel.
         messages: Vec<ThinMessage>,
     },
@@ -145,6 +156,8 @@ pub enum SegmentKind {
         data: LvName,
         /// The LV with the map (`_cmeta`).
         metadata: LvName,
+        /// How it caches; none where the text says what this program does not know.
+        settings: Option<CacheSettings>,
     },
     /// `cache`.
     Cache {
@@ -152,6 +165,8 @@ pub enum SegmentKind {
         pool: LvName,
         /// The slow LV (`_corig`).
         origin: LvName,
+        /// How a cachevol is shared out, and how it caches; none with a cache pool.
+        halves: Option<CacheHalves>,
     },
     /// `writecache`.
     Writecache {
@@ -159,6 +174,8 @@ pub enum SegmentKind {
         fast: LvName,
         /// The slow LV (`_wcorig`).
         origin: LvName,
+        /// How it caches; none where the text says what this program does not know.
+        settings: Option<WritecacheSettings>,
     },
     /// `integrity`, below a RAID image.
     Integrity {
@@ -166,6 +183,8 @@ pub enum SegmentKind {
         origin: LvName,
         /// The LV with the checksums.
         metadata: Option<LvName>,
+        /// How it checks.
+        settings: IntegritySettings,
     },
     /// `vdo`.
     Vdo {

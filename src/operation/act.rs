@@ -11,6 +11,7 @@ use crate::model::inventory::MANIFEST_SUFFIX;
 use crate::model::mapping::ContentMap;
 use crate::model::thin_pool::{Mend, PoolByText};
 use crate::operation::command::{CommandLine, LockedWrite};
+use crate::operation::reload::Reload;
 use crate::units::{Bytes, Sectors};
 
 /// A stretch of a device.
@@ -226,6 +227,8 @@ pub enum Act {
         /// Where to.
         to: CopyDevice,
     },
+    /// Gives the devices of a stack their tables, in one suspension.
+    ReloadTree(Box<Reload>),
     /// Rebuilds the metadata of a thin pool in another LV, and holds the result to what is known.
     RebuildThin(RebuildThin),
     /// Reads content and compares its digest.

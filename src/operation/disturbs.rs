@@ -19,6 +19,7 @@ impl Operation {
             Self::RefreshLvs(refresh) => {
                 disturbed.lvs.extend(refresh.lvs.iter().map(|lv| lv.uuid));
             }
+            Self::ReloadTree(reload) => disturbed.lvs.extend(reload.lvs()),
             Self::DeactivateLvs(deactivate) => {
                 disturbed.lvs.extend(deactivate.lvs.iter().map(|lv| lv.uuid));
             }

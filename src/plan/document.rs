@@ -3,6 +3,8 @@
 //! The JSON Schema in `schemas/` is generated from these types; their comments are what an editor
 //! shows. A key is added when what it asks for is built, never before.
 
+mod device_tables;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -16,6 +18,8 @@ use crate::plan::schema_types::{
     PvKeySchema, SizeSchema, TextSchema, TimeSchema, UuidSchema,
 };
 use crate::units::{Bytes, Seconds};
+
+pub use device_tables::{DeviceTables, TablesState};
 
 /// A recovery plan: what state a volume group should be in.
 ///
@@ -51,6 +55,10 @@ pub struct Document {
     #[serde(default, deserialize_with = "crate::plan::schema_types::thin_pools")]
     #[schemars(with = "BTreeMap<NameSchema, ThinPool>")]
     pub thin_pools: BTreeMap<LvName, ThinPool>,
+    /// The kernel's tables.
+    #[serde(default)]
+    #[schemars(with = "DeviceTables")]
+    pub device_tables: Option<DeviceTables>,
     /// Done at every apply, in this order, after the states above hold.
     #[serde(default)]
     pub tasks: Vec<Task>,

@@ -23,6 +23,9 @@ pub enum HazardKind {
     /// The device of a thin LV is in no metadata of its pool, and the LV is taken out of LVM's text.
     /// Object: the thin LV.
     DropThinDevice,
+    /// A live device that no metadata describes is removed; its table is saved. Object: its UUID, as
+    /// device-mapper has it.
+    RemoveDevice,
     /// A label is written where something that is not LVM's stands. Object: the device.
     OverwriteSignature,
 }
@@ -37,6 +40,7 @@ impl HazardKind {
             Self::UnprovenDevice => "unproven-device",
             Self::LoseThinMappings => "lose-thin-mappings",
             Self::DropThinDevice => "drop-thin-device",
+            Self::RemoveDevice => "remove-device",
             Self::OverwriteSignature => "overwrite-signature",
         }
     }

@@ -34,6 +34,7 @@ pub fn problems(tree: &Tree) -> Vec<Problem> {
     for (name, pool) in entries(at(&json, "/thin_pools")) {
         checker.pool(name, pool);
     }
+    checker.tables(at(&json, "/device_tables/only"));
     checker.acceptances(at(&json, "/policy/accept"));
     checker.absolute_paths(at(&json, "/policy/busy/unmount"), &["policy", "busy", "unmount"]);
     checker.problems
@@ -47,12 +48,13 @@ pub fn asks_for_nothing(tree: &Tree) -> Option<Problem> {
         Value::Object(entries) => !entries.is_empty(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     };
-    let keys = ["physical_volumes", "logical_volumes", "thin_pools", "tasks", "checks"];
+    let keys =
+        ["physical_volumes", "logical_volumes", "thin_pools", "device_tables", "tasks", "checks"];
     let wants = keys.iter().any(|key| asks(at(&json, &format!("/{key}"))))
         || asks(at(&json, "/volume_group/metadata"))
         || asks(at(&json, "/volume_group/extend_with"));
-    let help = "add `physical_volumes`, `logical_volumes`, `thin_pools`, `tasks`, `checks`, or \
-                `volume_group.metadata` or `.extend_with`";
+    let help = "add `physical_volumes`, `logical_volumes`, `thin_pools`, `device_tables`, `tasks`, \
+                `checks`, or `volume_group.metadata` or `.extend_with`";
     let span = tree.key_span(&["volume_group"]);
     let problem = Problem::new(Code::NoEffect, "the plan asks for nothing", span);
     (!wants).then(|| problem.with_help(help))
@@ -99,6 +101,15 @@ impl Checker<'_> {
             let help = "a plan is applied in another directory than it was written in: \
                         write the path from `/` on";
             self.at_value(Code::RelativePath, path, message, help);
+        }
+    }
+
+    /// A list of LVs with none in it.
+    fn tables(&mut self, only: &Value) {
+        if only.as_array().is_some_and(Vec::is_empty) {
+            let help = "leave out `only` to mean all of the VG, or name LVs";
+            let message = "no LV is named".to_owned();
+            self.at_value(Code::NoEffect, &["device_tables", "only"], message, help);
         }
     }
 

@@ -4,8 +4,11 @@
 //! is a problem of the document.
 
 mod activation;
+mod tables;
 mod tasks;
 mod thin_pools;
+
+use std::collections::BTreeSet;
 
 use crate::ids::{LvName, LvUuid, PvUuid, VgUuid};
 use crate::model::choice::Standing;
@@ -13,8 +16,9 @@ use crate::model::inventory::{Inventory, VgOnDisk};
 use crate::model::timeline::{FindVersionError, Source, Version, VersionName};
 use crate::model::vg::Vg;
 use crate::plan::Plan;
-use crate::plan::document::{Activation, Check, LvState, RecoverFrom, Task, ThinPool};
+use crate::plan::document::{Acceptance, Activation, Check, LvState, RecoverFrom, Task, ThinPool};
 use crate::plan::glob::LvPattern;
+use crate::plan::hazard::HazardKind;
 use crate::plan::problem::{Code, Problem};
 use crate::plan::schema_types::PvKey;
 use crate::plan::suggest::nearest;
@@ -38,6 +42,10 @@ pub struct Goals {
     pub activation: Vec<WantedActivation>,
     /// What thin pools are to be like.
     pub thin_pools: Vec<WantedPool>,
+    /// Whose tables are to be what the metadata says.
+    pub device_tables: Option<TablesGoal>,
+    /// Devices that may go although no metadata describes them, by UUID as device-mapper has it.
+    pub removable: BTreeSet<String>,
     /// What is done at every apply.
     pub tasks: Vec<Task>,
     /// What must hold in the end.
@@ -90,6 +98,13 @@ pub struct WantedPool {
     pub name: LvName,
     /// What the plan says of it.
     pub wanted: ThinPool,
+}
+
+/// Whose tables are to be what the metadata says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TablesGoal {
+    /// The LVs whose stacks are meant; all of the VG otherwise.
+    pub only: Option<Vec<LvUuid>>,
 }
 
 /// Looks up everything a plan names.
@@ -190,6 +205,7 @@ impl Resolver<'_> {
         let thin_pools = self.thin_pools();
         self.activation_of_pools(&thin_pools, &mut activation);
         self.check_lvs_of_tasks(&present);
+        let device_tables = self.device_tables();
         Goals {
             vg: self.vg.uuid,
             sound_metadata,
@@ -198,6 +214,8 @@ impl Resolver<'_> {
             present,
             activation,
             thin_pools,
+            device_tables,
+            removable: removable(&document.policy.accept),
             tasks: document.tasks.clone(),
             checks: document.checks.clone(),
             unmount: mount_points(&document.policy.busy.unmount),
@@ -298,6 +316,12 @@ impl Resolver<'_> {
         let visible = newest.lvs.iter().filter(|lv| lv.has_visible());
         nearest(name.as_str(), visible.map(|lv| lv.name.as_str())).map(str::to_owned)
     }
+}
+
+/// Devices whose removal the plan accepts.
+fn removable(accepted: &[Acceptance]) -> BTreeSet<String> {
+    let is_removal = |acceptance: &&Acceptance| acceptance.hazard == HazardKind::RemoveDevice;
+    accepted.iter().filter(is_removal).map(|acceptance| acceptance.object.clone()).collect()
 }
 
 /// As the kernel writes them: without slashes in the end.

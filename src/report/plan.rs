@@ -1,5 +1,8 @@
 //! `lvmend plan`: what would be done, why, in what order, and what it could cost.
 
+mod acts;
+mod tables;
+
 use std::fmt::Write as _;
 
 use schemars::JsonSchema;
@@ -9,14 +12,12 @@ use crate::graph::Graph;
 use crate::ids::ForeignText;
 use crate::model::compare::differences;
 use crate::model::inventory::Inventory;
-use crate::model::thin_pool::Mend;
-use crate::operation::act::{Act, RebuildThin, RebuildTo, Write, WriteOf};
 use crate::operation::{Operation, Stage};
 use crate::plan::Plan;
+use crate::report::plan::tables::TablesJson;
 use crate::report::{Head, text_diff};
 use crate::simulate::planned::Planned;
 use crate::simulate::text_that_counts;
-use crate::units::Bytes;
 
 /// What a plan comes to.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -74,6 +75,9 @@ struct OperationJson {
     undo: String,
     /// What exactly is done.
     does: Vec<String>,
+    /// The kernel's tables before and after, and in which order they are changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tables: Option<TablesJson>,
 }
 
 /// Why one operation follows another.
@@ -179,7 +183,8 @@ fn operations(planned: &Planned) -> Vec<OperationJson> {
             reasons: contract.reasons(),
             risk: contract.risk(planned.realm).name(),
             undo: contract.undo(planned.realm).to_owned(),
-            does: does(acts(index)),
+            does: acts::does(acts(index)),
+            tables: tables::gather(acts(index)),
         }
     };
     planned.graph.operations.iter().enumerate().map(json).collect()
@@ -192,78 +197,6 @@ fn edges(graph: &Graph) -> Vec<EdgeJson> {
         reason: edge.reason.to_string(),
     };
     graph.edges.iter().map(json).collect()
-}
-
-/// What acts do, line by line.
-fn does(acts: &[Act]) -> Vec<String> {
-    let mut lines = Vec::new();
-    for act in acts {
-        match act {
-            Act::Save(regions) => lines.extend(regions.iter().map(|region| {
-                let (device, offset) = (&region.device, region.offset.get());
-                format!("reads {} of {device} from byte {offset}", region.len)
-            })),
-            Act::Write(write) => lines.push(write_shown(write)),
-            Act::Sync(devices) => {
-                let names: Vec<String> = devices.iter().map(ToString::to_string).collect();
-                lines.push(format!("syncs {}", names.join(", ")));
-            }
-            Act::CopyToFile { content, to } => {
-                let size = content.len.bytes().unwrap_or(Bytes::ZERO);
-                let path = ForeignText::from(to.path.as_str());
-                lines.push(format!("reads {size} of LV {}, writes {path}", content.name));
-            }
-            Act::CopyToDevice { content, to } => {
-                let size = content.len.bytes().unwrap_or(Bytes::ZERO);
-                let path = ForeignText::from(to.path.as_str());
-                lines.push(format!("reads {size} of LV {}, writes over {path}", content.name));
-            }
-            Act::RebuildThin(rebuild) => lines.extend(rebuild_lines(rebuild)),
-            Act::Run(command) => lines.push(format!("runs {command}")),
-            Act::WriteLocked(write) => {
-                lines.push(format!("holding LVM's locks, runs {}", write.command));
-            }
-            Act::CompareContent { content, .. } => {
-                let size = content.len.bytes().unwrap_or(Bytes::ZERO);
-                lines.push(format!("reads {size} of LV {}", content.name));
-            }
-        }
-    }
-    lines
-}
-
-fn rebuild_lines(rebuild: &RebuildThin) -> Vec<String> {
-    let repair = if rebuild.mend == Some(Mend::Repair) { " -r" } else { "" };
-    let to = match &rebuild.to {
-        RebuildTo::Device(device) => ForeignText::from(device.path.as_str()).to_string(),
-        RebuildTo::Extents(_) => "NEW".to_owned(),
-    };
-    let mut lines = vec![
-        format!("reads LV {} into the scratch directory", rebuild.content.name),
-        format!("runs thin_dump{repair} -o DUMP on that copy; DUMP is kept, packed, with the run"),
-        format!("runs thin_restore -i DUMP -o {to}, and thin_check {to}"),
-        "compares devices, mapped blocks and transaction id".to_owned(),
-    ];
-    if let RebuildTo::Extents(content) = &rebuild.to {
-        lines.push(format!("writes NEW to where LV {} lies, and reads it back", content.name));
-    }
-    lines
-}
-
-fn write_shown(write: &Write) -> String {
-    let (device, offset) = (&write.device, write.offset.get());
-    let len = write.bytes.len();
-    let end = offset + len as u64;
-    let what = match write.of {
-        WriteOf::Text => {
-            let text = write.bytes.iter().take_while(|b| **b != 0).count();
-            format!("{} ({text} of {len} bytes)", write.of.shown())
-        }
-        WriteOf::Label | WriteOf::Precommit | WriteOf::Commit | WriteOf::PutBack => {
-            write.of.shown().to_owned()
-        }
-    };
-    format!("writes {device} bytes {offset} to {}: {what}", end.saturating_sub(1))
 }
 
 /// What the metadata will say otherwise: in words, and as a diff of texts.
@@ -358,6 +291,7 @@ fn operations_text(out: &mut String, found: &PlanJson) {
         for line in &operation.does {
             let _ = writeln!(out, "       does   {line}");
         }
+        operation.tables.iter().for_each(|tables| tables::text(out, tables));
         let _ = writeln!(out, "       undo   {}", operation.undo);
         if found.point_of_no_return == Some(operation.number) {
             out.push_str("     -- point of no return: nothing from here on can be undone --\n");

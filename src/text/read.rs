@@ -6,6 +6,7 @@
 mod fields;
 mod lv;
 mod segment;
+mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -85,6 +85,14 @@ impl<'a> Section<'a> {
         })
     }
 
+    /// Every value in this one, with its key.
+    pub fn values(&self) -> impl Iterator<Item = (&[u8], &Value<'a>)> {
+        self.entries.iter().filter_map(|e| match &e.body {
+            Body::Value(value) => Some((&*e.key, value)),
+            Body::Section(_) => None,
+        })
+    }
+
     /// Sets the value of this key: in place when it is there, else behind `after` or, when that
     /// is not there either, in front of everything.
     pub fn set_value(&mut self, key: &'static str, value: Value<'a>, after: &str) {

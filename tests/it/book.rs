@@ -10,6 +10,7 @@ use lvmend::ondisk::thin_superblock::BLOCK_SIZE;
 use lvmend::operation::{ExtendVg, MountAgain, Operation};
 
 use crate::live_pools;
+use crate::live_tables;
 use crate::pool_spare;
 use crate::support::fixture::Fixture;
 use crate::support::machine::{dm, edit, machine, mapped_lv, mount, planned, vg};
@@ -316,6 +317,7 @@ fn live_operations() -> Vec<Operation> {
         ),
         planned(&pool_spare::none(), &larger.replace("min_size: 4MiB", "spare: present")),
     ];
-    let planned = plans.into_iter().flat_map(|planned| planned.graph.operations);
+    let plans = plans.into_iter().chain(live_tables::every_risk());
+    let planned = plans.flat_map(|planned| planned.graph.operations);
     planned.chain([Operation::ExtendVg(extend), Operation::MountAgain(again)]).collect()
 }

@@ -58,13 +58,25 @@ fn touch(inventory: &mut Inventory, name: &str, change: impl FnOnce(&mut MappedD
     });
 }
 
+/// The same devices, of LVs that no metadata describes: what their tables should be nobody can tell.
+fn with_strays() -> Inventory {
+    let mut inventory = with_pool();
+    edit(&mut inventory, |live| {
+        for (mapped, letter) in live.mapped.iter_mut().zip('A'..) {
+            let uuid = format!("{letter}00000-0000-0000-0000-0000-0000-000000");
+            mapped.layer.as_mut().unwrap().lv = uuid.parse().unwrap();
+        }
+    });
+    inventory
+}
+
 #[test]
 fn suspended_devices_and_tables_that_wait() {
     let text = SNAP.replace("simple", "thin1");
     // Contents of thin LVs are not read without a kernel: what matters is what comes before that.
-    let without = codes(&with_pool(), &text);
+    let without = codes(&with_strays(), &text);
     let said = |change: &dyn Fn(&mut Inventory)| {
-        let mut inventory = with_pool();
+        let mut inventory = with_strays();
         change(&mut inventory);
         let planned = planned(&inventory, &text);
         let live = [RefusalCode::WaitingTables, RefusalCode::SuspendedDevices];
@@ -130,7 +142,7 @@ fn devices_of_others_may_be_as_they_are() {
 
 #[test]
 fn names_are_written_as_a_shell_takes_them() {
-    let mut inventory = with_pool();
+    let mut inventory = with_strays();
     touch(&mut inventory, "vg-thin1", |mapped| {
         mapped.name = "a b;reboot".into();
         mapped.suspended = true;

@@ -2,6 +2,7 @@
 
 pub mod case;
 pub mod fixture;
+pub mod kernel;
 pub mod live_story;
 pub mod lvm;
 pub mod machine;

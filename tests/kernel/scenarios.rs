@@ -7,6 +7,7 @@ mod competition;
 mod copy_over;
 mod crash_matrix;
 mod deleted_lv;
+mod derived_tables;
 mod disks_come_back;
 mod extend_with;
 mod half_done_tables;
@@ -25,6 +26,7 @@ mod returned_pv;
 mod signals;
 mod stale_tables;
 mod state_directory;
+mod suspended_devices;
 mod thin_copied;
 mod thin_damaged;
 mod thin_full;
@@ -48,7 +50,7 @@ mod witness;
 use crate::scenario::Scenario;
 
 /// In the order in which they are run.
-pub const ALL: [Scenario; 48] = [
+pub const ALL: [Scenario; 50] = [
     boots::SCENARIO,
     images::SCENARIO,
     disks_come_back::SCENARIO,
@@ -67,6 +69,8 @@ pub const ALL: [Scenario; 48] = [
     not_ours::SCENARIO,
     half_done_tables::SCENARIO,
     stale_tables::SCENARIO,
+    derived_tables::SCENARIO,
+    suspended_devices::SCENARIO,
     thin_needs_check::SCENARIO,
     thin_transaction_id::SCENARIO,
     thin_full::SCENARIO,

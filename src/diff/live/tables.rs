@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::diff::live::Subject;
+use crate::diff::tables::is_mended;
 use crate::diff::{Diff, Refusal, RefusalCode};
 use crate::model::live::{DevNumber, Live, MappedDevice, TargetLine};
 
@@ -20,6 +21,9 @@ pub(super) fn check(subject: &Subject<'_>, diff: &mut Diff) {
     let vg = subject.vg().uuid;
     let of_vg = |mapped: &&MappedDevice| mapped.layer.as_ref().is_some_and(|l| l.vg == vg);
     let devices: Vec<&MappedDevice> = bottom_up(subject.live).into_iter().filter(of_vg).collect();
+    // Where the same plan sets them right it does so first.
+    let left = |mapped: &&MappedDevice| !is_mended(diff, mapped);
+    let devices: Vec<&MappedDevice> = devices.into_iter().filter(left).collect();
     let waiting: Vec<&MappedDevice> = devices.iter().copied().filter(|m| waits(m)).collect();
     let suspended: Vec<&MappedDevice> = devices.into_iter().filter(|m| m.suspended).collect();
     let refusals = [refuse_waiting(subject, &waiting), refuse_suspended(subject, &suspended)];

@@ -27,6 +27,7 @@ impl Builder<'_> {
             }
             Change::WriteLabel(_)
             | Change::WriteAreas(_)
+            | Change::ReloadStack(_)
             | Change::RestorePv(_)
             | Change::RecoverLv(_)
             | Change::Extend(_)

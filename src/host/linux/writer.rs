@@ -10,6 +10,7 @@ use crate::host::linux::LinuxHost;
 use crate::host::linux::child::{self, Kept};
 use crate::host::linux::copy_over::copy_over;
 use crate::host::linux::lvm_lock::VgLocks;
+use crate::host::linux::reload;
 use crate::host::linux::run_lock::RunLock;
 use crate::host::linux::thin_rebuild;
 use crate::host::{
@@ -161,6 +162,10 @@ impl WriteHost for LinuxWriter {
             }
             Act::WriteLocked(write) => {
                 self.write_locked(write, progress)?;
+                Ok(Performed::default())
+            }
+            Act::ReloadTree(tables) => {
+                reload::reload(tables, self.lock.file(), self.wait)?;
                 Ok(Performed::default())
             }
             Act::RebuildThin(rebuild) => {

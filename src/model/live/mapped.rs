@@ -73,7 +73,7 @@ pub struct MappedDevice {
 }
 
 /// What the UUID of a device-mapper device says of LVM: `LVM-`, VG, LV, and a suffix for layers.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LvmLayer {
     /// The VG.
     pub vg: VgUuid,

@@ -47,6 +47,11 @@ impl<'t, 'a> Fields<'t, 'a> {
         self.section.sections().map(fields)
     }
 
+    /// What it is called and says, key by key; sections in it are left out.
+    pub fn values(&self) -> impl Iterator<Item = (&'t [u8], &'t Value<'a>)> {
+        self.section.values()
+    }
+
     fn path(&self) -> String {
         let name = ForeignText::from_bytes(self.name);
         match self.parent {

@@ -6,6 +6,7 @@ use crate::ids::{ForeignText, LvName};
 use crate::model::segment::{Area, RaidLeg, RaidLevel, Segment, SegmentKind, ThinMessage};
 use crate::text::read::ReadVgError;
 use crate::text::read::fields::Fields;
+use crate::text::read::settings;
 use crate::text::tree::Value;
 use crate::units::{Extents, Sectors};
 
@@ -75,18 +76,22 @@ fn read_kind(
         b"cache-pool" => SegmentKind::CachePool {
             data: required_lv(fields, "data")?,
             metadata: required_lv(fields, "metadata")?,
+            settings: settings::cache(fields),
         },
         b"cache" => SegmentKind::Cache {
             pool: required_lv(fields, "cache_pool")?,
             origin: required_lv(fields, "origin")?,
+            halves: settings::halves(fields),
         },
         b"writecache" => SegmentKind::Writecache {
             fast: required_lv(fields, "writecache")?,
             origin: required_lv(fields, "origin")?,
+            settings: settings::writecache(fields),
         },
         b"integrity" => SegmentKind::Integrity {
             origin: required_lv(fields, "origin")?,
             metadata: lv_name(fields, "meta_dev")?,
+            settings: settings::integrity(fields),
         },
         b"vdo" => SegmentKind::Vdo { pool: required_lv(fields, "vdo_pool")? },
         b"vdo-pool" => SegmentKind::VdoPool { data: required_lv(fields, "data")? },
@@ -144,6 +149,7 @@ fn read_raid(fields: &Fields<'_, '_>, level: RaidLevel) -> Read<SegmentKind> {
         stripe_size: Sectors::new(fields.number_or("stripe_size", 0)?),
         legs,
         data_copies: fields.optional_number("data_copies")?,
+        settings: settings::raid(fields),
     })
 }
 
@@ -173,6 +179,7 @@ fn read_thin_pool(fields: &Fields<'_, '_>) -> Read<SegmentKind> {
         transaction_id: fields.number_or("transaction_id", 0)?,
         chunk_size: Sectors::new(fields.number("chunk_size")?),
         zero_new_blocks: fields.number_or("zero_new_blocks", 0)? != 0,
+        discards: settings::discards(fields),
         messages: messages.collect::<Read<_>>()?,
     })
 }

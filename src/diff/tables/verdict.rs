@@ -1,0 +1,325 @@
+//! What each device of a stack should be.
+
+use std::collections::BTreeSet;
+
+use crate::diff::tables::WrongStack;
+use crate::diff::tables::stacks::Stack;
+use crate::diff::{Base, Context};
+use crate::model::derived_tables::{Derived, DerivedDevice, derived_tables};
+use crate::model::live::{Live, LvmLayer, MappedDevice, Use};
+use crate::model::off_tree::off_tree;
+use crate::model::parts::Roles;
+use crate::model::table::{TableLine, Word};
+use crate::model::table_alike::{Numbers, is_as_derived};
+use crate::model::table_goal::{DeviceNow, StackDevice, Then, UdevRules, named};
+use crate::model::vg::{Lv, Vg};
+
+/// What all stacks are judged by.
+pub(super) struct Look<'a> {
+    context: &'a Context<'a>,
+    live: &'a Live,
+    vg: &'a Vg,
+    roles: Roles<'a>,
+    pub derived: Derived,
+    pub numbers: Numbers<'a>,
+}
+
+/// What comes of a stack.
+pub(super) struct Verdict {
+    pub wrong: WrongStack,
+    pub notes: Vec<String>,
+}
+
+/// What is said of one device.
+enum Of {
+    /// It should be so.
+    Then(Then),
+    /// It may be the only map to data.
+    Stray,
+    /// Nobody here can tell; why not, where it is seen to be another than it should be.
+    Unknown(Option<&'static str>),
+}
+
+const NOT_EXACTLY: &str =
+    "is not what the metadata says, and what it should be cannot be told exactly";
+
+impl<'a> Look<'a> {
+    pub fn new(context: &'a Context<'a>, base: &'a Base, live: &'a Live) -> Self {
+        let vg = base.vg.as_ref();
+        let numbers = Numbers::of(context.inventory, live, vg);
+        Self { context, live, vg, roles: Roles::of(vg), derived: derived_tables(vg), numbers }
+    }
+
+    /// # Errors
+    /// Why the stack is left alone, for people.
+    pub fn stack(&self, stack: &Stack<'_>) -> Result<Verdict, String> {
+        let (mut devices, mut notes) = (Vec::new(), Vec::new());
+        let mut strays = BTreeSet::new();
+        for mapped in &stack.devices {
+            let Some(layer) = &mapped.layer else { continue };
+            let then = match self.of(layer, mapped) {
+                Of::Then(then) => then,
+                Of::Stray => {
+                    strays.insert(layer.clone());
+                    Then::Stay
+                }
+                Of::Unknown(_) if mapped.suspended => {
+                    return Err(format!(
+                        "{} is suspended, and what its table should be cannot be told",
+                        mapped.name
+                    ));
+                }
+                Of::Unknown(why) => {
+                    let left = |why: &str| format!("{} {why}: it is left alone", mapped.name);
+                    notes.extend(why.map(left));
+                    Then::Stay
+                }
+            };
+            devices.push(self.device(mapped, layer, then));
+        }
+        self.add_missing(&mut devices)?;
+        drop_unneeded(&mut devices);
+        let removed = self.accept_removals(&strays, &mut devices, &mut notes);
+        self.keep_what_is_held(&mut devices, &mut notes);
+        refuse_under_strays(&devices, &strays)?;
+        devices.sort_by(|a, b| a.name.cmp(&b.name));
+        let wrong = self.wrong(stack, devices, removed).ok_or("it has no devices")?;
+        Ok(Verdict { wrong, notes })
+    }
+
+    fn of(&self, layer: &LvmLayer, mapped: &MappedDevice) -> Of {
+        if self.vg.lv_by_uuid(layer.lv).is_none() || self.derived.device(layer).is_none() {
+            return match off_tree(self.vg, &self.derived, &self.numbers, mapped) {
+                Some(_) => Of::Then(Then::Gone),
+                None if self.vg.lv_by_uuid(layer.lv).is_none() => Of::Stray,
+                None => Of::Unknown(None),
+            };
+        }
+        let table = self.derived.device(layer).and_then(|device| device.table.as_ref());
+        let Some(table) = table else { return Of::Unknown(None) };
+        let live = self.numbers.live(mapped);
+        if is_as_derived(&live, table) {
+            return Of::Then(Then::Stay);
+        }
+        if !table.is_whole || table.or.is_some() {
+            return Of::Unknown(Some(NOT_EXACTLY));
+        }
+        let lines = with_choices_of(&live, table.lines.clone());
+        Of::Then(Then::Table { lines, read_only: mapped.read_only })
+    }
+
+    fn device(&self, mapped: &MappedDevice, layer: &LvmLayer, then: Then) -> StackDevice {
+        let now = DeviceNow {
+            live: self.numbers.live(mapped),
+            waiting: mapped.has_inactive.then(|| self.numbers.waiting(mapped)),
+            suspended: mapped.suspended,
+            read_only: mapped.read_only,
+        };
+        StackDevice {
+            layer: layer.clone(),
+            name: mapped.name.raw().to_owned(),
+            rules: self.rules(layer),
+            now: Some(now),
+            then,
+        }
+    }
+
+    fn rules(&self, layer: &LvmLayer) -> UdevRules {
+        let lv = self.vg.lv_by_uuid(layer.lv);
+        let is_shown = lv.is_some_and(|lv| self.roles.is_shown(lv));
+        let is_snapshot =
+            lv.is_some_and(|lv| self.roles.is(&lv.name, crate::model::parts::Role::SnapshotStore));
+        match layer.suffix.as_str() {
+            "pool" => UdevRules::Pool,
+            "" if is_shown && is_snapshot => UdevRules::Snapshot,
+            "" if is_shown => UdevRules::Volume,
+            _ => UdevRules::Hidden,
+        }
+    }
+
+    /// Devices that a table to come names, and that are not there.
+    fn add_missing(&self, devices: &mut Vec<StackDevice>) -> Result<(), String> {
+        loop {
+            let there: BTreeSet<&LvmLayer> = devices.iter().map(|device| &device.layer).collect();
+            let tables = devices.iter().filter(|device| device.then != Then::Gone);
+            let mut wanted = tables.flat_map(|device| named(device.table_then()));
+            let missing = wanted.find(|layer| !there.contains(layer)).cloned();
+            drop(wanted);
+            let Some(missing) = missing else { return Ok(()) };
+            devices.push(self.missing(&missing)?);
+        }
+    }
+
+    fn missing(&self, layer: &LvmLayer) -> Result<StackDevice, String> {
+        let cannot = |why: &str| format!("device {layer} is not there, and {why}");
+        let derived = self.derived.device(layer);
+        let DerivedDevice { name, table, .. } =
+            derived.ok_or_else(|| cannot("no LV is to have it"))?;
+        let table = table.as_ref().filter(|table| table.is_whole && table.or.is_none());
+        let table = table.ok_or_else(|| cannot("what its table should be cannot be told"))?;
+        if let Some(other) = self.live.mapped.iter().find(|mapped| mapped.name.raw() == name) {
+            let uuid = if other.uuid.raw().is_empty() { "no UUID" } else { other.uuid.raw() };
+            return Err(cannot(&format!("its name is taken by a device with {uuid}")));
+        }
+        let lv = self.vg.lv_by_uuid(layer.lv);
+        let read_only = layer.suffix == "pool" || lv.is_some_and(|lv: &Lv| !lv.is_writable());
+        Ok(StackDevice {
+            layer: layer.clone(),
+            name: name.clone(),
+            rules: self.rules(layer),
+            now: None,
+            then: Then::Table { lines: table.lines.clone(), read_only },
+        })
+    }
+
+    /// Strays go only where the plan accepts it, and only while nobody has them open.
+    fn accept_removals(
+        &self,
+        strays: &BTreeSet<LvmLayer>,
+        devices: &mut [StackDevice],
+        notes: &mut Vec<String>,
+    ) -> Vec<(String, Vec<String>)> {
+        let mut removed = Vec::new();
+        for device in devices.iter_mut().filter(|device| strays.contains(&device.layer)) {
+            let uuid = device.layer.to_string();
+            let is_accepted = self.context.goals.removable.contains(&uuid);
+            if !is_accepted {
+                notes.push(format!(
+                    "{} ({uuid}) is live and no metadata describes it: it may be the only map to \
+                     somebody's data, and is left alone. `recover_from: device_table` brings its LV \
+                     back; hazard `remove-device` takes it away",
+                    device.name
+                ));
+                continue;
+            }
+            let table = self.live.mapped_of_layer(&device.layer);
+            let lines = table.into_iter().flat_map(|mapped| &mapped.live);
+            removed.push((uuid, lines.map(ToString::to_string).collect()));
+            device.then = Then::Gone;
+        }
+        removed
+    }
+
+    /// Nothing goes that anybody has open but devices that go as well, or will have another table.
+    fn keep_what_is_held(&self, devices: &mut [StackDevice], notes: &mut Vec<String>) {
+        loop {
+            let held =
+                |device: &&StackDevice| device.then == Then::Gone && self.is_held(device, devices);
+            let Some(name) = devices.iter().find(held).map(|device| device.name.clone()) else {
+                return;
+            };
+            notes.push(format!(
+                "{name} is no device of any LV, but somebody has it open: it is left alone"
+            ));
+            if let Some(device) = devices.iter_mut().find(|device| device.name == name) {
+                device.then = Then::Stay;
+            }
+        }
+    }
+
+    fn is_held(&self, device: &StackDevice, devices: &[StackDevice]) -> bool {
+        let by_table =
+            devices.iter().any(|other| named(other.table_then()).contains(&device.layer));
+        by_table || !self.uses(&device.layer).is_empty()
+    }
+
+    fn uses(&self, layer: &LvmLayer) -> Vec<Use> {
+        let mapped = self.live.mapped_of_layer(layer);
+        mapped.map_or_else(Vec::new, |mapped| self.live.uses_of(mapped.number, self.vg.uuid))
+    }
+
+    fn wrong(
+        &self,
+        stack: &Stack<'_>,
+        devices: Vec<StackDevice>,
+        mut removed: Vec<(String, Vec<String>)>,
+    ) -> Option<WrongStack> {
+        let mut tops: Vec<&Lv> = stack.lvs().filter_map(|lv| self.vg.lv_by_uuid(lv)).collect();
+        tops = tops.into_iter().map(|lv| self.roles.top_of(lv)).collect();
+        tops.sort_by(|a, b| a.name.cmp(&b.name));
+        let (lv, name) = match tops.first() {
+            Some(lv) => (lv.uuid, lv.name.to_string()),
+            None => devices.first().map(|device| (device.layer.lv, device.name.clone()))?,
+        };
+        let is_used = |device: &StackDevice| !self.uses(&device.layer).is_empty();
+        let in_use = devices.iter().any(is_used);
+        removed.retain(|(uuid, _)| {
+            let mut gone = devices.iter().filter(|device| device.then == Then::Gone);
+            gone.any(|device| device.layer.to_string() == *uuid)
+        });
+        Some(WrongStack { lv, name, devices, in_use, removed })
+    }
+}
+
+/// What was only made, and nobody needs.
+fn drop_unneeded(devices: &mut [StackDevice]) {
+    let is_running = |device: &&StackDevice| !device.live().is_empty() && device.then != Then::Gone;
+    let mut needed: BTreeSet<LvmLayer> = BTreeSet::new();
+    let mut next: Vec<&StackDevice> = devices.iter().filter(is_running).collect();
+    while let Some(device) = next.pop() {
+        for layer in named(device.table_then()) {
+            if needed.insert(layer.clone()) {
+                next.extend(devices.iter().find(|other| other.layer == *layer));
+            }
+        }
+    }
+    for device in devices.iter_mut() {
+        let was_only_made = device.now.as_ref().is_none_or(|now| now.live.is_empty());
+        if was_only_made && !needed.contains(&device.layer) {
+            device.then = Then::Gone;
+        }
+    }
+}
+
+/// A device that may be somebody's only map to data is not suspended for the sake of others.
+fn refuse_under_strays(devices: &[StackDevice], strays: &BTreeSet<LvmLayer>) -> Result<(), String> {
+    let is_left =
+        |device: &&StackDevice| strays.contains(&device.layer) && device.then == Then::Stay;
+    for stray in devices.iter().filter(is_left) {
+        let is_half_done = |now: &DeviceNow| now.suspended || now.waiting.is_some();
+        if stray.now.as_ref().is_some_and(is_half_done) {
+            return Err(format!(
+                "{} is suspended or has a table that waits, and no metadata describes it",
+                stray.name
+            ));
+        }
+        let below = named(stray.live());
+        let reloaded = devices.iter().find(|d| d.is_reloaded() && below.contains(&d.layer));
+        if let Some(device) = reloaded {
+            return Err(format!(
+                "{} lies on {}, and no metadata describes it",
+                stray.name, device.name
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What stands in no metadata is taken from the live table, where it has the same target: when a pool
+/// speaks up, whether a mirror is taken to be in sync.
+fn with_choices_of(live: &[TableLine], mut lines: Vec<TableLine>) -> Vec<TableLine> {
+    let ([was], [is]) = (live, lines.as_mut_slice()) else { return lines };
+    if was.target != is.target {
+        return lines;
+    }
+    match is.target.as_str() {
+        "thin-pool" => {
+            if let (Some(low), Some(word)) = (was.args.get(3), is.args.get_mut(3)) {
+                *word = low.clone();
+            }
+        }
+        "mirror" => {
+            let is_nosync = |word: &Word| matches!(word, Word::Text(text) if text == "nosync");
+            let log = if was.args.first() == Some(&Word::text("core")) { 1 } else { 2 };
+            let had = was.args.get(log + 2).is_some_and(is_nosync);
+            if had && was.args.first() == is.args.first() {
+                is.args.insert(log + 2, Word::text("nosync"));
+                if let Some(count) = is.args.get_mut(1) {
+                    *count = Word::number(if log == 1 { 2 } else { 3 });
+                }
+            }
+        }
+        _ => {}
+    }
+    lines
+}
