@@ -9,16 +9,20 @@ mod duplicate_vg_name;
 mod extents_in_conflict;
 mod half_active_pool;
 mod interrupted_commit;
+mod layer_off_tree;
 mod left_out_pv;
 mod live;
 mod lost_label;
 mod metadata_branches;
+mod missing_node;
 mod missing_pv;
+mod name_taken;
 mod no_metadata;
 mod outdated_copy;
 mod outdated_pv;
 mod pools;
 mod pv_not_marked;
+mod shared_log;
 mod short_device;
 mod stale_device_number;
 mod stale_table;
@@ -50,6 +54,10 @@ pub enum FaultKind {
     /// A live device whose LV the metadata does not know. First of all: what mends other faults,
     /// a reboot above all, may destroy what this one tells of.
     StrayDevice,
+    /// Two live devices that write to one log or metadata device.
+    SharedLog,
+    /// A live device that no LV has any more.
+    LayerOffTree,
     /// A suspended device.
     SuspendedDevice,
     /// A live table that maps a device that is gone, or is another.
@@ -88,6 +96,10 @@ pub enum FaultKind {
     ThinMetadataFull,
     /// A thin pool with hardly any data blocks left.
     ThinDataFull,
+    /// The name of an LV's device belongs to another device.
+    NameTaken,
+    /// A live device without its node.
+    MissingNode,
     /// A table that waits in an inactive slot.
     WaitingTable,
     /// A pool that is not active while a part of it is.
@@ -201,6 +213,8 @@ impl FaultKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::StrayDevice => "stray-device",
+            Self::SharedLog => "shared-log",
+            Self::LayerOffTree => "layer-off-tree",
             Self::SuspendedDevice => "suspended-device",
             Self::StaleDeviceNumber => "stale-device-number",
             Self::StaleTable => "stale-table",
@@ -220,6 +234,8 @@ impl FaultKind {
             Self::ThinNeedsCheck => "thin-needs-check",
             Self::ThinMetadataFull => "thin-metadata-full",
             Self::ThinDataFull => "thin-data-full",
+            Self::NameTaken => "name-taken",
+            Self::MissingNode => "missing-node",
             Self::WaitingTable => "waiting-table",
             Self::HalfActivePool => "half-active-pool",
             Self::ThinDeviceWithoutLv => "thin-device-without-lv",
@@ -237,7 +253,7 @@ impl FaultKind {
 
 /// Every fault of an inventory: the worst first, then by kind and object.
 pub fn find(inventory: &Inventory) -> Vec<Fault> {
-    let finders: [fn(&Inventory) -> Vec<Fault>; 31] = [
+    let finders: [fn(&Inventory) -> Vec<Fault>; 35] = [
         absent_pv::find,
         damaged_area::find,
         disputed_pv::find,
@@ -246,14 +262,18 @@ pub fn find(inventory: &Inventory) -> Vec<Fault> {
         extents_in_conflict::find,
         half_active_pool::find,
         interrupted_commit::find,
+        layer_off_tree::find,
         left_out_pv::find,
         lost_label::find,
         metadata_branches::find,
+        missing_node::find,
         missing_pv::find,
+        name_taken::find,
         no_metadata::find,
         outdated_copy::find,
         outdated_pv::find,
         pv_not_marked::find,
+        shared_log::find,
         short_device::find,
         stale_device_number::find,
         stale_table::find,

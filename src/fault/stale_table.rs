@@ -20,7 +20,7 @@ const KIND: Kind = Kind {
     severity: Severity::Critical,
     matters: "reads and writes go where the metadata does not say; what is written may be another LV's, \
               and is not found where it is looked for after a reboot",
-    plan: None,
+    plan: Some("plans/stale-tables.yaml"),
 };
 
 /// Tables of more lines are not printed.

@@ -4,8 +4,11 @@
 use crate::fault::live::{commands, shown, vg_shown};
 use crate::fault::{Fault, FaultKind, Kind, Severity};
 use crate::ids::{LvUuid, VgUuid};
+use crate::model::derived_tables::derived_tables;
 use crate::model::inventory::{Inventory, VgOnDisk};
 use crate::model::live::{Live, LvmLayer, MappedDevice};
+use crate::model::off_tree::{OffTree, off_tree};
+use crate::model::table_alike::Numbers;
 use crate::text::search::{Wanted, versions_with};
 
 const KIND: Kind = Kind {
@@ -32,12 +35,23 @@ pub(super) fn find(inventory: &Inventory) -> Vec<Fault> {
     let stray = |mapped: &MappedDevice| {
         let layer = mapped.layer.as_ref()?;
         let on_disk = inventory.vgs.get(&layer.vg);
-        if on_disk.is_some_and(|on_disk| counts(on_disk, layer.lv)) {
+        if on_disk.is_some_and(|on_disk| counts(on_disk, layer.lv))
+            || shares_parts(inventory, live, mapped)
+        {
             return None;
         }
         Some(fault(inventory, live, mapped, layer))
     };
     live.mapped.iter().filter_map(stray).collect()
+}
+
+/// Whether it is a layer that left the tree of an LV, which `layer_off_tree` tells.
+fn shares_parts(inventory: &Inventory, live: &Live, mapped: &MappedDevice) -> bool {
+    let on_disk = mapped.layer.as_ref().and_then(|layer| inventory.vgs.get(&layer.vg));
+    let Some(vg) = on_disk.and_then(|on_disk| on_disk.current.as_deref()) else { return false };
+    let numbers = Numbers::of(inventory, live, vg);
+    let off = off_tree(vg, &derived_tables(vg), &numbers, mapped);
+    matches!(off, Some(OffTree::SharesPartsOf(_)))
 }
 
 /// Whether the metadata that counts knows this LV; where branches contradict each other, whether

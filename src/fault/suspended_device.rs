@@ -13,7 +13,7 @@ const KIND: Kind = Kind {
     severity: Severity::Critical,
     matters: "whoever reads or writes it waits until it is resumed, and `sync` and a clean shutdown \
               with them",
-    plan: None,
+    plan: Some("plans/suspended-devices.yaml"),
 };
 
 /// Finds them: one fault for each VG, because the order matters in which they are resumed.

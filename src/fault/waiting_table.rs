@@ -13,7 +13,7 @@ const KIND: Kind = Kind {
     severity: Severity::Warning,
     matters: "the next `lvchange --refresh`, `lvextend` or resume puts it into force, whatever it \
               maps, and reports success",
-    plan: None,
+    plan: Some("plans/suspended-devices.yaml"),
 };
 
 /// Finds them: one fault for each VG.

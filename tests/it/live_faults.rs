@@ -53,6 +53,7 @@ fn mapped(vg: &Vg, lv: &str, minor: u32, tables: &[&str]) -> MappedDevice {
         live: tables.iter().map(|text| line(text)).collect(),
         inactive: Vec::new(),
         has_inactive: false,
+        has_node: true,
         status: Vec::new(),
     }
 }

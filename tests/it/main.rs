@@ -35,6 +35,7 @@ mod live_copy_over;
 mod live_extend;
 mod live_faults;
 mod live_host;
+mod live_layers;
 mod live_machine;
 mod live_owner;
 mod live_pools;

@@ -22,7 +22,9 @@ mod orphan;
 mod outdated_pv;
 mod power_off;
 mod power_off_applying;
+mod reload_killed;
 mod returned_pv;
+mod shared_log;
 mod signals;
 mod stale_tables;
 mod state_directory;
@@ -50,7 +52,7 @@ mod witness;
 use crate::scenario::Scenario;
 
 /// In the order in which they are run.
-pub const ALL: [Scenario; 50] = [
+pub const ALL: [Scenario; 52] = [
     boots::SCENARIO,
     images::SCENARIO,
     disks_come_back::SCENARIO,
@@ -71,6 +73,8 @@ pub const ALL: [Scenario; 50] = [
     stale_tables::SCENARIO,
     derived_tables::SCENARIO,
     suspended_devices::SCENARIO,
+    shared_log::SCENARIO,
+    reload_killed::SCENARIO,
     thin_needs_check::SCENARIO,
     thin_transaction_id::SCENARIO,
     thin_full::SCENARIO,

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use devicemapper::errors::Error;
 use devicemapper::{DM, DevId, DeviceInfo, DmError, DmFlags, DmName, DmOptions, DmResult};
@@ -96,6 +97,14 @@ fn device(dm: &DM, name: &DmName) -> DmResult<MappedDevice> {
     Ok(assemble(name, &info, live, inactive, has_inactive, status))
 }
 
+/// Whether the device is found by its name. A node that cannot be looked at counts as one that is there.
+fn has_node(name: &DmName, number: u64) -> bool {
+    match fs::metadata(format!("/dev/mapper/{name}")) {
+        Ok(node) => node.file_type().is_block_device() && node.rdev() == number,
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    }
+}
+
 /// Start, length, target and arguments.
 type Line = (u64, u64, String, String);
 
@@ -120,6 +129,7 @@ fn assemble(
         live: live.into_iter().map(line).collect(),
         inactive: inactive.into_iter().map(line).collect(),
         has_inactive,
+        has_node: has_node(name, device.into()),
         status: status.into_iter().map(|(_, _, _, status)| status.trim_end().into()).collect(),
     }
 }

@@ -46,6 +46,7 @@ impl fmt::Display for DevNumber {
 }
 
 /// A device-mapper device.
+#[expect(clippy::struct_excessive_bools, reason = "the kernel has a flag for each")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MappedDevice {
     /// Its name, as `dmsetup` prints it.
@@ -68,6 +69,8 @@ pub struct MappedDevice {
     pub inactive: Vec<TargetLine>,
     /// Whether the inactive slot is taken; an empty table can wait there too.
     pub has_inactive: bool,
+    /// Whether `/dev/mapper` has its node, under its name and with its number.
+    pub has_node: bool,
     /// What each live target says of itself; same order as [`MappedDevice::live`].
     pub status: Vec<ForeignText>,
 }
@@ -160,6 +163,7 @@ impl MappedDevice {
             }],
             inactive: Vec::new(),
             has_inactive: false,
+            has_node: true,
             status: Vec::new(),
             layer: Some(layer),
         }

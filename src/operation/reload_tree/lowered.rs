@@ -229,6 +229,7 @@ fn predict(live: &Live, devices: &[StackDevice], reload: &Reload) -> Live {
                 live: Vec::new(),
                 inactive: Vec::new(),
                 has_inactive: false,
+                has_node: true,
                 status: Vec::new(),
             });
         }

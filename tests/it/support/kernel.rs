@@ -50,6 +50,7 @@ pub fn mapped(name: &str, layer: &LvmLayer, number: DevNumber, table: &[String])
         live: table.iter().map(|text| line(text)).collect(),
         inactive: Vec::new(),
         has_inactive: false,
+        has_node: true,
         status: Vec::new(),
     }
 }

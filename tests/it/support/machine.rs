@@ -146,6 +146,7 @@ pub fn mapped(name: &str, minor: u32, of: (VgUuid, LvUuid, &str), table: &[&str]
         live: table.iter().map(|text| line(text)).collect(),
         inactive: Vec::new(),
         has_inactive: false,
+        has_node: true,
         status: Vec::new(),
     }
 }
