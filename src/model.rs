@@ -19,6 +19,7 @@ pub mod live;
 pub mod mapping;
 pub mod off_tree;
 pub mod parts;
+pub mod place;
 pub mod pools;
 pub mod segment;
 pub mod signature;

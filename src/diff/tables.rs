@@ -72,7 +72,7 @@ fn is_of_goal(goal: &TablesGoal, stack: &Stack<'_>) -> bool {
 }
 
 fn judge(look: &Look<'_>, stack: &Stack<'_>, is_wanted: bool, diff: &mut Diff) {
-    match look.stack(stack) {
+    match look.stack(stack, is_wanted) {
         Ok(verdict) => {
             if is_wanted {
                 diff.notes.extend(verdict.notes);

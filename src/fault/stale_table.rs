@@ -10,6 +10,7 @@ use crate::fault::{Fault, FaultKind, Kind, Severity};
 use crate::model::derived_tables::{DerivedDevice, DerivedTable, derived_tables};
 use crate::model::inventory::Inventory;
 use crate::model::live::{DevNumber, Live, LvmLayer, MappedDevice};
+use crate::model::off_tree::is_newer_part;
 use crate::model::parts::Roles;
 use crate::model::table::Word;
 use crate::model::table_alike::{Numbers, is_as_derived};
@@ -33,7 +34,8 @@ pub(super) fn find(inventory: &Inventory) -> Vec<Fault> {
     for vg in inventory.vgs.values().filter_map(|on_disk| on_disk.current.as_deref()) {
         // A command is at work, or died at it: what it left is told first, and what it was about to do
         // shows only when that is settled.
-        if live.mapped_of_vg(vg.uuid).any(|mapped| mapped.suspended || mapped.has_inactive) {
+        let is_half_done = |mapped: &MappedDevice| mapped.suspended || mapped.has_inactive;
+        if live.mapped_of_vg(vg.uuid).any(|m| is_half_done(m) || is_newer_part(vg, m)) {
             continue;
         }
         let look = Look { inventory, live, vg, numbers: Numbers::of(inventory, live, vg) };

@@ -17,9 +17,13 @@ use std::collections::BTreeSet;
 use crate::ids::LvUuid;
 use crate::model::live::{LvmLayer, lvm_device_name};
 use crate::model::parts::{Role, Roles, SnapshotLink, is_snapshot_link, snapshot_link};
+use crate::model::segment::SegmentKind;
 use crate::model::table::{TableLine, Word};
 use crate::model::vg::{Lv, Vg};
-use crate::units::Sectors;
+use crate::units::{Bytes, Extents, Sectors};
+
+/// What the kernel uses of a thin pool's metadata: 255 times 16,384 blocks.
+const POOL_METADATA_MAX: Bytes = Bytes::new(255 * 16_384 * 4096);
 
 /// What should be there of a VG.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,6 +73,11 @@ impl Derived {
 pub fn derived_tables(vg: &Vg) -> Derived {
     let deriving = Deriving { vg, roles: Roles::of(vg) };
     let mut derived = Derived::default();
+    if vg.lvs.iter().any(is_of_unknown_type) {
+        // Any LV may be a part of that one.
+        derived.opaque.extend(vg.lvs.iter().map(|lv| lv.uuid));
+        return derived;
+    }
     for lv in vg.lvs.iter().filter(|lv| !is_snapshot_link(lv)) {
         match deriving.devices(lv) {
             Some(devices) => derived.devices.extend(devices),
@@ -80,6 +89,17 @@ pub fn derived_tables(vg: &Vg) -> Derived {
     derived
 }
 
+fn is_of_unknown_type(lv: &Lv) -> bool {
+    lv.segments.iter().any(|segment| matches!(segment.kind, SegmentKind::Unknown { .. }))
+}
+
+/// VDO has layers of its own.
+fn is_vdo(lv: &Lv) -> bool {
+    let is_it =
+        |kind: &SegmentKind| matches!(kind, SegmentKind::Vdo { .. } | SegmentKind::VdoPool { .. });
+    lv.segments.iter().any(|segment| is_it(&segment.kind))
+}
+
 struct Deriving<'vg> {
     vg: &'vg Vg,
     roles: Roles<'vg>,
@@ -88,6 +108,9 @@ struct Deriving<'vg> {
 impl<'vg> Deriving<'vg> {
     /// The devices of an LV; none when it is not known which it has.
     fn devices(&self, lv: &Lv) -> Option<Vec<DerivedDevice>> {
+        if is_vdo(lv) {
+            return None;
+        }
         if let Some(devices) = self.of_pool(lv).or_else(|| self.of_cache_pool(lv)) {
             return devices;
         }
@@ -124,6 +147,12 @@ impl<'vg> Deriving<'vg> {
             | Role::IntegrityOrigin
             | Role::IntegrityMetadata => "",
             Role::ThinPoolData => "tdata",
+            // LVM2 lets the kernel see no more of it than the kernel can use.
+            Role::ThinPoolMetadata
+                if lv.len().bytes_shown(self.vg.extent_size) > POOL_METADATA_MAX =>
+            {
+                return Some(vec![self.device(lv, "tmeta", None)]);
+            }
             Role::ThinPoolMetadata => "tmeta",
             Role::CacheOrigin | Role::WritecacheOrigin => "real",
             Role::CachePoolData => "cdata",
@@ -164,19 +193,23 @@ impl<'vg> Deriving<'vg> {
 
     /// One line, as long as this LV.
     fn whole(&self, lv: &Lv, target: &str, args: Vec<Word>) -> Option<Vec<TableLine>> {
-        let len = lv.len().sectors(self.vg.extent_size)?;
+        self.one_line(lv.len(), target, args)
+    }
+
+    fn one_line(&self, len: Extents, target: &str, args: Vec<Word>) -> Option<Vec<TableLine>> {
+        let len = len.sectors(self.vg.extent_size)?;
         Some(vec![TableLine { start: Sectors::ZERO, len, target: target.to_owned(), args }])
     }
 
-    /// What people know as the snapshot: as long as its origin. Once it is merged into the origin it
+    /// What people know as the snapshot: as long as its origin was when it was made. Once it is merged into the origin it
     /// leads nowhere.
     fn snapshot(&self, store: &Lv, link: &SnapshotLink<'_>) -> DerivedDevice {
         let table = || {
             let origin = self.vg.lv(link.origin)?;
             let over = self.over_store(origin, store, link);
-            let own = self.whole(origin, "snapshot", over)?;
+            let own = self.one_line(link.len, "snapshot", over)?;
             if link.is_merging {
-                let gone = self.whole(origin, "error", Vec::new())?;
+                let gone = self.one_line(link.len, "error", Vec::new())?;
                 return Some(DerivedTable { lines: gone, or: Some(own), is_whole: true });
             }
             Some(DerivedTable::from(own))

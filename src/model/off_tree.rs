@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use crate::ids::{LvName, LvUuid};
 use crate::model::derived_tables::Derived;
 use crate::model::live::{DevNumber, LvmLayer, MappedDevice};
-use crate::model::parts::Roles;
+use crate::model::parts::{Role, Roles};
 use crate::model::table::{TableLine, Word};
 use crate::model::table_alike::Numbers;
-use crate::model::vg::Vg;
+use crate::model::vg::{Lv, Vg};
 
 /// Why a device is no part of any LV's tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,28 @@ pub fn off_tree(
     }
     let owners = owners(vg, derived, &live)?;
     (!owners.is_empty()).then_some(OffTree::SharesPartsOf(owners))
+}
+
+/// Whether this is a part of a mirror or RAID LV as LVM 2.03.36 and newer name them: `-real`. What they load
+/// otherwise nobody here has seen.
+pub fn is_newer_part(vg: &Vg, mapped: &MappedDevice) -> bool {
+    let Some(layer) = mapped.layer.as_ref().filter(|layer| layer.suffix == "real") else {
+        return false;
+    };
+    let is_part = |lv: &Lv| {
+        Roles::of(vg).users(&lv.name).iter().any(|(_, role)| {
+            matches!(
+                role,
+                Role::MirrorImage
+                    | Role::MirrorLog
+                    | Role::RaidImage
+                    | Role::RaidMeta
+                    | Role::IntegrityOrigin
+                    | Role::IntegrityMetadata
+            )
+        })
+    };
+    vg.lv_by_uuid(layer.lv).is_some_and(is_part)
 }
 
 /// A layer of a known LV that its devices do not include.

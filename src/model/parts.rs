@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::ids::LvName;
 use crate::model::segment::{Area, SegmentKind};
 use crate::model::vg::{Lv, Vg};
-use crate::units::Sectors;
+use crate::units::{Extents, Sectors};
 
 /// What one LV is to another that refers to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -258,6 +258,8 @@ pub struct SnapshotLink<'vg> {
     pub is_merging: bool,
     /// Sectors per chunk.
     pub chunk_size: Sectors,
+    /// How long the snapshot is: as its origin was.
+    pub len: Extents,
 }
 
 /// What the pseudo LV says that ties a classic snapshot to its origin; none of any other LV.
@@ -267,7 +269,8 @@ pub fn snapshot_link(lv: &Lv) -> Option<SnapshotLink<'_>> {
         else {
             return None;
         };
-        Some(SnapshotLink { origin, store, is_merging: *merging, chunk_size: *chunk_size })
+        let (is_merging, chunk_size, len) = (*merging, *chunk_size, segment.len);
+        Some(SnapshotLink { origin, store, is_merging, chunk_size, len })
     })
 }
 

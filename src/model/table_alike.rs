@@ -84,7 +84,7 @@ pub fn alike(one: &[TableLine], other: &[TableLine]) -> bool {
 }
 
 /// A line without what does not count, in one order.
-fn essence(line: &TableLine) -> TableLine {
+pub fn essence(line: &TableLine) -> TableLine {
     let args = match line.target.as_str() {
         "mirror" => mirror(&line.args),
         "raid" => raid(&line.args),
@@ -94,6 +94,12 @@ fn essence(line: &TableLine) -> TableLine {
         "integrity" => integrity(&line.args),
         _ => None,
     };
+    // LVM2 can be told to load the one for the other.
+    if let ("striped", [count, _, place @ ..]) = (line.target.as_str(), line.args.as_slice())
+        && is(count, "1")
+    {
+        return TableLine { target: "linear".to_owned(), args: place.to_vec(), ..line.clone() };
+    }
     TableLine { args: args.unwrap_or_else(|| line.args.clone()), ..line.clone() }
 }
 
@@ -174,7 +180,9 @@ fn cache(args: &[Word]) -> Option<Vec<Word>> {
     let (settings, _) = list(rest)?;
     let mut features = features.to_vec();
     features.sort();
-    let mut settings: Vec<&[Word]> = settings.chunks(2).collect();
+    // How much may be moved at a time LVM2 works out from the size of a block.
+    let counts = |pair: &&[Word]| !pair.first().is_some_and(|key| is(key, "migration_threshold"));
+    let mut settings: Vec<&[Word]> = settings.chunks(2).filter(counts).collect();
     settings.sort();
     let mut kept = devices.to_vec();
     kept.extend(features);
@@ -247,6 +255,7 @@ mod tests {
             ("cache", "m d o 64 2 x y smq 2 k 1", "m d o 64 2 x y smq 2 k 2", false),
             ("cache", "m d o 64 1 x smq 0", "m d o 64 1 x mq 0", true),
             ("cache", "m d o 64 1 x smq 0", "m d o 64 1 x cleaner 0", false),
+            ("cache", "m d o 64 1 x smq 0", "m d o 64 1 x smq 2 migration_threshold 9", true),
             ("writecache", "s o f 4096 0", "p o f 4096 0", true),
             ("writecache", "s o f 4096 0", "s o f 512 0", false),
             ("integrity", "o 0 4 J 1 internal_hash:x", "o 0 4 J 2 y:1 internal_hash:x", true),

@@ -127,7 +127,7 @@ fn locked(
 }
 
 /// The headers of all areas of the VG's PVs that are good.
-fn pointers(now: &Inventory, vg: &Vg) -> Vec<Pointers> {
+pub fn pointers(now: &Inventory, vg: &Vg) -> Vec<Pointers> {
     let devices = vg.pvs.iter().flat_map(|pv| now.devices_of(pv.uuid));
     let areas = devices.flat_map(|device| device.areas().iter().map(move |area| (device, area)));
     let good = areas.filter_map(|(device, area)| {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::VgName;
 use crate::model::live::{DevNumber, TargetLine};
 use crate::model::table_goal::UdevRules;
+use crate::operation::command::{DeviceStamp, Pointers};
 use crate::operation::reload_tree::steps::{Step, StepReason};
 use crate::units::Sectors;
 
@@ -16,6 +17,12 @@ pub struct Reload {
     pub vg: VgName,
     /// LVM's lock directory.
     pub locking_dir: String,
+    /// What the headers of the VG's areas must still say: the tables were made from that metadata.
+    #[serde(skip)]
+    pub unchanged: Vec<Pointers>,
+    /// Disks that the tables name.
+    #[serde(skip)]
+    pub disks: Vec<DeviceStamp>,
     /// The devices.
     pub devices: Vec<ReloadDevice>,
     /// What is done, in this order.

@@ -49,6 +49,8 @@ enum WayBack {
     NotNeeded,
     /// The old tables.
     OldTables,
+    /// A thin pool grew: the kernel lets none become smaller.
+    Pool,
     /// Only layers that left go, and they stay away.
     Layer,
     /// Somebody writes through the new tables.
@@ -82,6 +84,10 @@ impl ReloadTree {
         let goes = |device: &StackDevice| device.then == Then::Gone && !device.live().is_empty();
         if !self.removed.is_empty() {
             WayBack::Stray
+        } else if self.devices.iter().any(|device| {
+            device.grows() && device.table_then().iter().any(|line| line.target == "thin-pool")
+        }) {
+            WayBack::Pool
         } else if has(|then| matches!(then, Then::Table { .. })) {
             if self.in_use { WayBack::InUse } else { WayBack::OldTables }
         } else if self.devices.iter().any(goes) {
@@ -122,7 +128,13 @@ impl ReloadTree {
     /// Whether a device is as it should be.
     fn is_done(device: &StackDevice, live: &Live, numbers: &Numbers<'_>) -> bool {
         match (&device.then, live.mapped_of_layer(&device.layer)) {
-            (Then::Gone, found) => found.is_none(),
+            // An emptied layer that could not be removed yet leads nowhere.
+            (Then::Gone, found) => found.is_none_or(|found| {
+                !found.suspended
+                    && !found.has_inactive
+                    && !found.live.is_empty()
+                    && found.live.iter().all(|line| line.target == "error")
+            }),
             (Then::Stay | Then::Table { .. }, None) => false,
             (Then::Stay, Some(found)) => !found.suspended && !found.has_inactive,
             (Then::Table { lines, .. }, Some(found)) => {
@@ -137,7 +149,13 @@ impl ReloadTree {
         match (&device.now, found) {
             (None, found) => found.is_none_or(|found| found.live.is_empty()),
             (Some(now), None) => now.live.is_empty(),
-            (Some(now), Some(found)) => alike(&numbers.live(found), &now.live),
+            // What maps more than before, and all that as before, stays so on the way back.
+            (Some(now), Some(found)) => {
+                let live = numbers.live(found);
+                let is_old = alike(&live, &now.live)
+                    || (device.grows() && alike(&live, device.table_then()));
+                is_old && (now.suspended || !found.suspended)
+            }
         }
     }
 }
@@ -203,7 +221,7 @@ impl Contract for ReloadTree {
     fn risk(&self, realm: Realm) -> Risk {
         match (realm, self.way_back()) {
             (Realm::Live, WayBack::Stray) => Risk::Irreversible,
-            (Realm::Live, WayBack::InUse | WayBack::Layer) => Risk::OneWay,
+            (Realm::Live, WayBack::InUse | WayBack::Layer | WayBack::Pool) => Risk::OneWay,
             (Realm::Images, _) | (Realm::Live, WayBack::OldTables | WayBack::NotNeeded) => {
                 Risk::Reversible
             }
@@ -219,6 +237,7 @@ impl Contract for ReloadTree {
             (Realm::Live, WayBack::InUse) => {
                 "none: what is written through the new tables would not be found through the old"
             }
+            (Realm::Live, WayBack::Pool) => "none: a thin pool that grew does not become smaller",
             (Realm::Live, WayBack::Layer) => {
                 "none: a layer that no LV has does not come back; its table is in the evidence"
             }
@@ -249,11 +268,10 @@ impl Contract for ReloadTree {
             return Probe::Neither;
         };
         let numbers = Numbers::of(now, live, vg);
-        let mut changed = self.devices.iter().filter(|device| device.then != Then::Stay);
         if self.devices.iter().all(|device| Self::is_done(device, live, &numbers)) {
             return Probe::After;
         }
-        if changed.all(|device| Self::is_as_before(device, live, &numbers)) {
+        if self.devices.iter().all(|device| Self::is_as_before(device, live, &numbers)) {
             return Probe::Before;
         }
         Probe::Neither

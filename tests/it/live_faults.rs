@@ -298,7 +298,7 @@ fn a_table_that_is_not_what_the_metadata_says() {
         "0 4096 linear 8:0 2560",
         "0 4096 linear 8:16 2048",
         "0 3584 linear 8:0 2048",
-        "0 4096 striped 1 128 8:0 2048",
+        "0 4096 striped 2 128 8:0 2048 8:16 2048",
         "0 4096 error",
     ] {
         assert_eq!(kinds(vec![simple(other)]), [FaultKind::StaleTable], "{other}");

@@ -5,14 +5,16 @@ use lvmend::model::inventory::Inventory;
 use lvmend::model::live::{LvmLayer, MappedDevice};
 use lvmend::operation::{Operation, ReloadTree};
 use lvmend::report::plan::{gather, text};
+use lvmend::simulate::lower;
 use lvmend::simulate::planned::Planned;
+use lvmend::units::Sectors;
 
 use crate::support::kernel::{activate, mapped};
 use crate::support::live_story::story;
 use crate::support::machine::{
     codes, dm, edit, line, machine, mount, opener, planned, snapshot, vg,
 };
-use crate::support::world::plan;
+use crate::support::world::{plan, signature};
 
 const MATCHING: &str =
     "version: 1\nname: p\nvolume_group: {name: vg}\ndevice_tables: {state: matching}\n";
@@ -203,13 +205,43 @@ fn what_a_table_needs_is_made() {
 #[test]
 fn who_uses_a_stack_decides_whether_there_is_a_way_back() {
     let mut inventory = with(&["vg-lin"]);
-    give(&mut inventory, "vg-lin", "0 1536 linear 8:0 4096");
+    // It is longer by the metadata: nothing that it shows changes its place.
+    touch(&mut inventory, "vg-lin", |mapped| mapped.live.truncate(1));
     assert!(!reloads(&inventory, MATCHING)[0].in_use);
     edit(&mut inventory, |live| live.mounts.push(mount(dm(0), "/mnt/x", "ext4")));
     let reload = &reloads(&inventory, MATCHING)[0];
     assert!(reload.in_use);
     let planned = planned(&inventory, MATCHING);
     assert_eq!(planned.graph.point_of_no_return(planned.realm), Some(1));
+    // Somebody came to use it since.
+    let mut idle = inventory.clone();
+    edit(&mut idle, |live| live.mounts.clear());
+    let reload = Operation::ReloadTree(Box::new(reloads(&idle, MATCHING).remove(0)));
+    let unfit = lower(&reload, &inventory, &signature()).unwrap_err();
+    assert!(unfit.may_pass && unfit.why.contains("vg-lin is in use"), "{}", unfit.why);
+}
+
+#[test]
+fn content_that_is_used_does_not_change_its_place() {
+    let mut inventory = with(&["vg-lin"]);
+    give(&mut inventory, "vg-lin", "0 1536 linear 8:0 4096");
+    assert_eq!(reloads(&inventory, MATCHING).len(), 1);
+    edit(&mut inventory, |live| live.mounts.push(mount(dm(0), "/mnt/x", "ext4")));
+    assert_eq!(reloads(&inventory, MATCHING), []);
+    assert!(story(&inventory, MATCHING).contains("would read and write other content"));
+}
+
+#[test]
+fn what_may_be_nowhere_else_is_not_cut_off() {
+    let mut inventory = with(&["vg-lin"]);
+    unknown(&mut inventory, "vg-lost", 20, "0 2048 linear 8:0 40000");
+    give(&mut inventory, "vg-lin", "0 1536 linear 253:20 0");
+    assert_eq!(reloads(&inventory, MATCHING), []);
+    assert!(story(&inventory, MATCHING).contains("what it shows may be nowhere else"));
+    let mut inventory = with(&["vg-lin"]);
+    give(&mut inventory, "vg-lin", "0 1536 cache 8:0 8:16 8:32 128 1 writeback smq 0");
+    assert_eq!(reloads(&inventory, MATCHING), []);
+    assert!(story(&inventory, MATCHING).contains("may be in the cache alone"));
 }
 
 #[test]
@@ -222,6 +254,9 @@ fn work_on_the_vg_begins_with_what_is_half_done() {
     let kinds: Vec<&str> =
         planned(&inventory, sound).graph.operations.iter().map(Operation::kind).collect();
     assert_eq!(kinds, ["save_evidence", "reload_tree", "activate_lvs"]);
+    // Another table is nothing that a plan gives by the way.
+    give(&mut inventory, "vg-mir_mlog", "0 1024 linear 8:0 40000");
+    assert_eq!(codes(&inventory, sound), [RefusalCode::SuspendedDevices]);
     // Of what nobody can tell what it should be the plan is refused as ever.
     let mut inventory = with(&["vg-lin"]);
     edit(&mut inventory, |live| live.mapped.clear());
@@ -241,9 +276,13 @@ pub fn every_risk() -> Vec<Planned> {
     wait(&mut waiting, "vg-lin", "0 1536 error");
     let mut stale = with(&["vg-lin"]);
     give(&mut stale, "vg-lin", "0 1536 linear 8:0 4096");
-    let mut used = stale.clone();
+    let mut used = with(&["vg-lin"]);
+    touch(&mut used, "vg-lin", |mapped| mapped.live.truncate(1));
     edit(&mut used, |live| live.mounts.push(mount(dm(0), "/mnt/x", "ext4")));
-    let matching = [waiting, stale, used, shared_log()];
+    let mut grown = machine("thin");
+    activate(&mut grown, &["vg-pool-tpool", "vg-pool_tdata", "vg-pool_tmeta"]);
+    touch(&mut grown, "vg-pool-tpool", |pool| pool.live[0].len = Sectors::new(4096));
+    let matching = [waiting, stale, used, shared_log(), grown];
     let plans = matching.iter().map(|inventory| planned(inventory, MATCHING));
     plans.chain([planned(&idle, &accepts)]).collect()
 }

@@ -28,6 +28,7 @@ mod shared_log;
 mod signals;
 mod stale_tables;
 mod state_directory;
+mod stray_devices;
 mod suspended_devices;
 mod thin_copied;
 mod thin_damaged;
@@ -52,7 +53,7 @@ mod witness;
 use crate::scenario::Scenario;
 
 /// In the order in which they are run.
-pub const ALL: [Scenario; 52] = [
+pub const ALL: [Scenario; 54] = [
     boots::SCENARIO,
     images::SCENARIO,
     disks_come_back::SCENARIO,
@@ -74,7 +75,9 @@ pub const ALL: [Scenario; 52] = [
     derived_tables::SCENARIO,
     suspended_devices::SCENARIO,
     shared_log::SCENARIO,
+    stray_devices::SCENARIO,
     reload_killed::SCENARIO,
+    reload_killed::MATRIX,
     thin_needs_check::SCENARIO,
     thin_transaction_id::SCENARIO,
     thin_full::SCENARIO,

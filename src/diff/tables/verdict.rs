@@ -7,8 +7,9 @@ use crate::diff::tables::stacks::Stack;
 use crate::diff::{Base, Context};
 use crate::model::derived_tables::{Derived, DerivedDevice, derived_tables};
 use crate::model::live::{Live, LvmLayer, MappedDevice, Use};
-use crate::model::off_tree::off_tree;
+use crate::model::off_tree::{is_newer_part, off_tree};
 use crate::model::parts::Roles;
+use crate::model::place::{Tables, shows_the_same};
 use crate::model::table::{TableLine, Word};
 use crate::model::table_alike::{Numbers, is_as_derived};
 use crate::model::table_goal::{DeviceNow, StackDevice, Then, UdevRules, named};
@@ -52,7 +53,10 @@ impl<'a> Look<'a> {
 
     /// # Errors
     /// Why the stack is left alone, for people.
-    pub fn stack(&self, stack: &Stack<'_>) -> Result<Verdict, String> {
+    pub fn stack(&self, stack: &Stack<'_>, is_wanted: bool) -> Result<Verdict, String> {
+        if let Some(mapped) = stack.devices.iter().find(|mapped| is_newer_part(self.vg, mapped)) {
+            return Err(format!("{} is named as only LVM 2.03.36 and newer do", mapped.name));
+        }
         let (mut devices, mut notes) = (Vec::new(), Vec::new());
         let mut strays = BTreeSet::new();
         for mapped in &stack.devices {
@@ -82,7 +86,14 @@ impl<'a> Look<'a> {
         let removed = self.accept_removals(&strays, &mut devices, &mut notes);
         self.keep_what_is_held(&mut devices, &mut notes);
         refuse_under_strays(&devices, &strays)?;
+        refuse_cut_off(&devices, &strays)?;
         devices.sort_by(|a, b| a.name.cmp(&b.name));
+        if !is_wanted && devices.iter().any(changes_table) {
+            return Err("tables in it are not what the metadata says either: set that right first, by a plan \
+                        with `device_tables: {state: matching}`"
+                .to_owned());
+        }
+        self.refuse_moved(&devices)?;
         let wrong = self.wrong(stack, devices, removed).ok_or("it has no devices")?;
         Ok(Verdict { wrong, notes })
     }
@@ -162,7 +173,11 @@ impl<'a> Look<'a> {
             return Err(cannot(&format!("its name is taken by a device with {uuid}")));
         }
         let lv = self.vg.lv_by_uuid(layer.lv);
-        let read_only = layer.suffix == "pool" || lv.is_some_and(|lv: &Lv| !lv.is_writable());
+        // LVM2 keeps parts writable, whatever is on top.
+        let is_content = matches!(layer.suffix.as_str(), "" | "real");
+        let is_read_only =
+            |lv: &Lv| is_content && !lv.is_writable() && !self.roles.is_part(&lv.name);
+        let read_only = layer.suffix == "pool" || lv.is_some_and(is_read_only);
         Ok(StackDevice {
             layer: layer.clone(),
             name: name.clone(),
@@ -192,9 +207,8 @@ impl<'a> Look<'a> {
                 ));
                 continue;
             }
-            let table = self.live.mapped_of_layer(&device.layer);
-            let lines = table.into_iter().flat_map(|mapped| &mapped.live);
-            removed.push((uuid, lines.map(ToString::to_string).collect()));
+            let shown = |line: &TableLine| line.shown_by(|word| Some(word.to_string()));
+            removed.push((uuid, device.live().iter().filter_map(shown).collect()));
             device.then = Then::Gone;
         }
         removed
@@ -214,6 +228,27 @@ impl<'a> Look<'a> {
             if let Some(device) = devices.iter_mut().find(|device| device.name == name) {
                 device.then = Then::Stay;
             }
+        }
+    }
+
+    /// Nobody's content changes its place while it is used: what is in memory of it would be written over
+    /// what stands there.
+    fn refuse_moved(&self, devices: &[StackDevice]) -> Result<(), String> {
+        let is_used = devices.iter().any(|device| !self.uses(&device.layer).is_empty());
+        let old: Tables<'_> = devices.iter().map(|d| (&d.layer, d.live())).collect();
+        let new: Tables<'_> = devices.iter().map(|d| (&d.layer, d.table_then())).collect();
+        let is_moved = |device: &&StackDevice| {
+            matches!(device.then, Then::Table { .. })
+                && !shows_the_same((device.live(), &old), (device.table_then(), &new))
+        };
+        match devices.iter().find(is_moved) {
+            Some(device) if is_used => Err(format!(
+                "what {} maps lies elsewhere by the metadata, and somebody uses the stack: with another table \
+                 they would read and write other content. Copy what is seen through the live table out \
+                 first; then unmount or close it, and plan again",
+                device.name
+            )),
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -269,6 +304,35 @@ fn drop_unneeded(devices: &mut [StackDevice]) {
             device.then = Then::Gone;
         }
     }
+}
+
+/// Whether it has a live table and will have another, or none.
+fn changes_table(device: &StackDevice) -> bool {
+    device.then != Then::Stay && !device.live().is_empty()
+}
+
+/// What a live table leads to and the one to come does not may be nowhere else: devices that no metadata
+/// describes, and blocks that only a cache holds.
+fn refuse_cut_off(devices: &[StackDevice], strays: &BTreeSet<LvmLayer>) -> Result<(), String> {
+    for device in devices.iter().filter(|device| changes_table(device)) {
+        let is_cache =
+            |line: &TableLine| matches!(line.target.as_str(), "cache" | "writecache" | "era");
+        if device.live().iter().any(is_cache) {
+            return Err(format!(
+                "{} runs a cache that the metadata does not describe so: what was written may be in the cache \
+                 alone",
+                device.name
+            ));
+        }
+        let stray = named(device.live()).into_iter().find(|layer| strays.contains(*layer));
+        if let Some(stray) = stray {
+            return Err(format!(
+                "{} lies on device {stray}, which no metadata describes: what it shows may be nowhere else",
+                device.name
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A device that may be somebody's only map to data is not suspended for the sake of others.

@@ -165,7 +165,11 @@ impl WriteHost for LinuxWriter {
                 Ok(Performed::default())
             }
             Act::ReloadTree(tables) => {
-                reload::reload(tables, self.lock.file(), self.wait)?;
+                let is_unchanged = || {
+                    tables.unchanged.iter().try_for_each(|of| self.check_unchanged(of))?;
+                    tables.disks.iter().try_for_each(|disk| self.check_device(disk))
+                };
+                reload::reload(tables, self.lock.file(), self.wait, &is_unchanged)?;
                 Ok(Performed::default())
             }
             Act::RebuildThin(rebuild) => {

@@ -9,6 +9,9 @@ use crate::model::table::{TableLine, Word};
 use crate::model::vg::Lv;
 use crate::units::Sectors;
 
+/// The kernel's own; LVM2 raises it to eight blocks, and does not name it where it is this.
+const MIGRATION_THRESHOLD: u64 = 2048;
+
 impl Deriving<'_> {
     /// # Source
     /// LVM2 `device_mapper/libdm-deptree.c`, `_cache_emit_segment_line`.
@@ -40,9 +43,15 @@ impl Deriving<'_> {
         args.push(Word::number(u64::try_from(features.len()).ok()?));
         args.append(&mut features);
         args.push(Word::text(policy));
-        args.push(Word::number(u64::try_from(policy_settings.len().checked_mul(2)?).ok()?));
-        for (key, value) in policy_settings {
-            args.extend([Word::text(key), Word::number(*value)]);
+        let mut told = policy_settings.clone();
+        let threshold = told.remove("migration_threshold").unwrap_or(MIGRATION_THRESHOLD);
+        let threshold = threshold.max(chunk_size.get().checked_mul(8)?);
+        if threshold != MIGRATION_THRESHOLD {
+            told.insert("migration_threshold".to_owned(), threshold);
+        }
+        args.push(Word::number(u64::try_from(told.len().checked_mul(2)?).ok()?));
+        for (key, value) in told {
+            args.extend([Word::Text(key), Word::number(value)]);
         }
         Some(Target::whole("cache", args))
     }

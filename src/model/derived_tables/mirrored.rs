@@ -122,7 +122,9 @@ impl Deriving<'_> {
     /// A leg or a log. LVM maps something else where it is not whole, or is being rebuilt.
     fn part(&self, name: &LvName) -> Option<Word> {
         let lv = self.vg.lv(name)?;
-        if lv.status.has(LvStatus::Rebuild) || lv.status.has(LvStatus::Locked) {
+        // One that people see was split off, and is tracked: the array does without it meanwhile.
+        let is_apart = lv.has_visible() || lv.status.has(LvStatus::Rebuild);
+        if is_apart || lv.status.has(LvStatus::Locked) {
             return None;
         }
         self.lines(lv)?;

@@ -1,8 +1,8 @@
 //! A reload worked out against what is there now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ids::ForeignText;
+use crate::ids::{ForeignText, PvUuid};
 use crate::model::inventory::Inventory;
 use crate::model::live::{DevNumber, Live, LvmLayer, MappedDevice, TargetLine};
 use crate::model::stale::number_of;
@@ -12,7 +12,8 @@ use crate::model::table_goal::{DeviceNow, StackDevice, Then};
 use crate::model::vg::Vg;
 use crate::operation::act::Act;
 use crate::operation::activation::{current, with_live};
-use crate::operation::command::live_of;
+use crate::operation::command::{DeviceStamp, live_of};
+use crate::operation::live_commit::pointers;
 use crate::operation::reload::{Found, LoadLine, LoadWord, Reload, ReloadDevice};
 use crate::operation::reload_tree::ReloadTree;
 use crate::operation::reload_tree::steps::steps;
@@ -31,6 +32,7 @@ pub(super) fn lower(
         devices.extend(working.present(device)?);
     }
     working.refuse_newcomers(&devices)?;
+    working.refuse_users(operation, &devices)?;
     if !devices.iter().any(StackDevice::is_wrong) {
         return Ok(Lowered { acts: Vec::new(), predicted: now.clone() });
     }
@@ -41,6 +43,8 @@ pub(super) fn lower(
     let reload = Reload {
         vg: vg.name.clone(),
         locking_dir: live.lvm.locking_dir.clone(),
+        unchanged: pointers(now, vg),
+        disks: working.disks(&devices)?,
         devices: devices.iter().map(|d| working.reloaded(&devices, d)).collect::<Result<_, _>>()?,
         steps: order.steps,
         edges: order.edges,
@@ -101,6 +105,20 @@ impl Working<'_> {
         let derived = crate::model::derived_tables::derived_tables(self.vg);
         let table = derived.device(&wanted.layer).and_then(|device| device.table.as_ref());
         table.is_some_and(|table| crate::model::table_alike::is_as_derived(live, table))
+    }
+
+    /// Nobody may have come to use what goes, or what was planned for while nobody used it.
+    fn refuse_users(&self, operation: &ReloadTree, devices: &[StackDevice]) -> Result<(), Unfit> {
+        for device in devices.iter().filter(|device| device.is_reloaded()) {
+            let Some(mapped) = self.live.mapped_of_layer(&device.layer) else { continue };
+            let uses = self.live.uses_of(mapped.number, operation.vg);
+            if let Some(by) = uses.first()
+                && (device.then == Then::Gone || !operation.in_use)
+            {
+                return Err(Unfit::in_use(format!("{} is in use: {by}", device.name)));
+            }
+        }
+        Ok(())
     }
 
     /// A device that came to lie on the stack since would not be suspended with it.
@@ -172,6 +190,15 @@ impl Working<'_> {
                 Ok(LoadWord::Text(format!("{name}:{number}")))
             }
         }
+    }
+
+    /// The disks that tables to come name.
+    fn disks(&self, devices: &[StackDevice]) -> Result<Vec<DeviceStamp>, Unfit> {
+        let lines = devices.iter().flat_map(StackDevice::table_then);
+        let pv = |word: &Word| if let Word::Pv(pv) = word { Some(*pv) } else { None };
+        let pvs: BTreeSet<PvUuid> = lines.flat_map(|line| &line.args).filter_map(pv).collect();
+        let names = pvs.into_iter().flat_map(|pv| self.now.devices_of(pv));
+        names.map(|device| DeviceStamp::of(self.now, &device.name)).collect()
     }
 
     /// Places of those that are there, from the bottom up by what is live.

@@ -11,7 +11,10 @@ use crate::lab::{
 use crate::scenario::Scenario;
 
 pub const SCENARIO: Scenario =
-    Scenario::shared("reload_killed", story).within(Duration::from_secs(300));
+    Scenario::shared("reload_killed", around_suspensions).within(Duration::from_secs(300));
+/// Every call, each once to be resumed and once to be rolled back, and a stack that was found suspended.
+pub const MATRIX: Scenario =
+    Scenario::shared("reload_crash_matrix", every_call).within(Duration::from_secs(1800)).long();
 
 const PLAN: &str = include_str!("../../../plans/stale-tables.yaml");
 const LAYER: &str = "vg0-m_mimagetmp_2";
@@ -25,53 +28,111 @@ const CALLS: [&str; 6] = [
     "DM_DEV_REMOVE",
 ];
 
-fn story() {
+/// Something that is broken again and again.
+struct Case {
+    break_it: fn(),
+    /// Devices that are suspended then.
+    suspended: &'static [&'static str],
+    /// An LV of which nobody may lose a byte.
+    lv: &'static str,
+}
+
+const LAYER_LEFT: Case = Case { break_it: over_a_layer, suspended: &[], lv: "/dev/vg0/m" };
+const HALF_SUSPENDED: Case = Case {
+    break_it: half_suspended,
+    suspended: &["vg0-origin", "vg0-snap"],
+    lv: "/dev/vg0/origin",
+};
+
+fn around_suspensions() {
+    make();
+    // With one device suspended; before the first resume; with one resumed.
+    let kills = kill_at_calls(&LAYER_LEFT, |nth| matches!(nth, Some(1..=3)), &["resume"]);
+    assert_eq!(kills, 3);
+}
+
+fn every_call() {
+    make();
+    let kills = kill_at_calls(&LAYER_LEFT, |_| true, &["resume", "rollback"]);
+    let more = kill_at_calls(&HALF_SUSPENDED, |_| true, &["resume", "rollback"]);
+    println!("# {} kills", kills + more);
+    assert!(kills >= 16 && more >= 10, "{kills} {more}");
+}
+
+fn make() {
     let [a, b, c] = disks(32);
     lvm(&format!("vgcreate vg0 {a} {b} {c}"));
     lvm("lvcreate --type mirror -m 1 --mirrorlog disk -L 8M -n m vg0");
     let in_sync = || lvm("lvs --noheadings -o sync_percent vg0/m").answer() == "100.00";
     wait_until("the mirror is in sync", in_sync);
     fill("/dev/vg0/m");
-    let digest = sha256("/dev/vg0/m");
+    lvm("lvcreate -L 4M -n origin vg0");
+    fill("/dev/vg0/origin");
+    lvm("lvcreate -s -L 4M -n snap vg0/origin");
     fs::write("/tmp/plan.yaml", PLAN).unwrap();
-    let new = tables();
+}
 
-    let old = break_it();
+fn kill_at_calls(case: &Case, is_tried: impl Fn(Option<usize>) -> bool, ways: &[&str]) -> usize {
+    let digest = sha256(case.lv);
+    let new = tables();
+    (case.break_it)();
+    let old = tables();
     let calls = calls_of_a_run();
-    assert!(calls.len() >= 7, "{calls:?}");
     assert_eq!(tables(), new);
-    for (nth, (call, at)) in calls.iter().enumerate() {
-        println!("# killed before call {nth}, {call}");
-        let old_again = break_it();
-        assert_eq!(old_again, old);
-        let kill = format!("-e inject=ioctl:signal=KILL:when={at}");
-        let ended = try_sh(&format!("strace -o /tmp/log -e trace=ioctl {kill} {}", apply()));
-        assert_ne!(ended.code, 0);
-        runs_again();
-        let found = tables();
-        assert!(found == old || without_layer(&found) == new, "{found}");
-        let run = newest_run();
-        if nth % 2 == 0 {
-            lvmend(&format!("resume {run}")).exits(0);
-        } else {
-            lvmend(&format!("rollback {run}"));
-            assert!(tables() == old || tables() == new);
-            if lvmend("apply --yes /tmp/plan.yaml").code == 7 {
-                lvmend(&format!("abandon {run} --because seen"));
-                lvmend("apply --yes /tmp/plan.yaml").exits(0);
-            }
+    let mut kills = 0;
+    let suspends = |(call, _): &&(String, usize)| call == "DM_DEV_SUSPEND";
+    let around: Vec<usize> = calls.iter().filter(suspends).map(|(_, at)| *at).collect();
+    let nth = |at: usize| around.iter().position(|other| *other == at);
+    for (call, at) in calls.iter().filter(|(_, at)| is_tried(nth(*at))) {
+        for way in ways {
+            println!("# killed before call {at}, {call}");
+            (case.break_it)();
+            assert_eq!(tables(), old);
+            let kill = format!("-e inject=ioctl:signal=KILL:when={at}");
+            let ended = try_sh(&format!("strace -o /tmp/log -e trace=ioctl {kill} {}", apply()));
+            assert_ne!(ended.code, 0);
+            runs_again(case);
+            let found = tables();
+            assert!(found == old || without_layer(&found) == new, "{found}");
+            go_on(way, &old, &new);
+            assert_eq!(tables(), new);
+            assert_eq!(sha256(case.lv), digest);
+            kills += 1;
         }
-        assert_eq!(tables(), new);
-        assert_eq!(sha256("/dev/vg0/m"), digest);
     }
+    kills
+}
+
+fn go_on(way: &str, old: &str, new: &str) {
+    let run = newest_run();
+    if way == "resume" {
+        lvmend(&format!("resume {run}")).exits(0);
+        return;
+    }
+    let back = lvmend(&format!("rollback {run}"));
+    assert!(tables() == old || without_layer(&tables()) == new);
+    // Where there is no way back it says so.
+    if !matches!(back.code, 0 | 6) {
+        lvmend(&format!("abandon {run} --because seen"));
+    }
+    lvmend("apply --yes /tmp/plan.yaml").exits(0);
 }
 
 fn apply() -> String {
     format!("/lab/lvmend --state-dir {STATE} --volatile-state apply --yes /tmp/plan.yaml")
 }
 
+/// The top and the snapshot are suspended; what lies below has another table, and one that waits.
+fn half_suspended() {
+    sh("dmsetup suspend --nolockfs vg0-origin && dmsetup suspend vg0-snap; \
+        dmsetup table vg0-origin-real | awk '{$5 += 8; print}' > /tmp/other; \
+        dmsetup load vg0-origin-real /tmp/other; \
+        dmsetup suspend vg0-origin-real && dmsetup resume vg0-origin-real; \
+        dmsetup table vg0-snap-cow | dmsetup load vg0-snap-cow");
+}
+
 /// The top runs over a layer that left, which has a table that waits besides.
-fn break_it() -> String {
+fn over_a_layer() {
     let vg = lvm("vgs --noheadings -o vg_uuid vg0").answer().replace('-', "");
     let lv = "L".repeat(32);
     sh(&format!("dmsetup table vg0-m | dmsetup create {LAYER} -u LVM-{vg}{lv}"));
@@ -81,7 +142,6 @@ fn break_it() -> String {
          echo 0 $s linear $n 0 | dmsetup load vg0-m && dmsetup suspend vg0-m && dmsetup resume vg0-m; \
          echo 0 $s error | dmsetup load vg0-m_mimage_1"
     ));
-    tables()
 }
 
 /// Every live table, by name: numbers change.
@@ -108,9 +168,11 @@ fn calls_of_a_run() -> Vec<(String, usize)> {
     calls.filter_map(which).collect()
 }
 
-fn runs_again() {
+fn runs_again(case: &Case) {
     let begun = Instant::now();
-    while DeviceMapper::all().iter().any(|device| device.suspended) {
+    let is_held =
+        |device: &DeviceMapper| device.suspended && !case.suspended.contains(&device.name.as_str());
+    while DeviceMapper::all().iter().any(is_held) {
         assert!(begun.elapsed() < Duration::from_secs(2), "suspended for too long");
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -8,6 +8,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -18,6 +19,8 @@ use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::getppid;
 
 use crate::host::linux::reload::kernel::Kernel;
 use crate::host::linux::reload::memory::Locked;
@@ -28,9 +31,13 @@ use crate::operation::reload::Reload;
 pub const COMMAND: &str = "guard-tables";
 
 const READY: u8 = b'R';
+const BEGUN: u8 = b'B';
 const DONE: u8 = b'D';
 /// How long it may take to be ready.
 const READY_LIMIT: Duration = Duration::from_secs(10);
+/// How long its parent may take from the first step to the last: each suspension has a limit of its own, and
+/// nothing else waits for anything.
+const PARENT_LIMIT: Duration = Duration::from_secs(60);
 /// More steps than any stack has.
 const PLAN_MAX: u64 = 64 << 20;
 
@@ -78,15 +85,24 @@ impl Guard {
         Ok(Self { child, line, resuming })
     }
 
+    /// The first step is about to be done.
+    pub fn begin(&mut self) -> io::Result<()> {
+        self.line.write_all(&[BEGUN])
+    }
+
     /// The first device is about to be resumed: from here on there is only forward. Takes no memory.
     pub fn first_resume(&self) {
         let _ = self.resuming.write(1);
     }
+}
 
-    /// Everything runs again: it may go.
-    pub fn end(mut self) {
-        let _ = self.line.write_all(&[DONE]);
-        drop(self.line);
+impl Drop for Guard {
+    /// Everything runs again, and it may go; in a panic it does its work first.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = self.line.write_all(&[DONE]);
+        }
+        let _ = self.line.shutdown(Shutdown::Both);
         let _ = self.child.wait();
     }
 }
@@ -114,25 +130,50 @@ pub fn stand_by() -> Result<(), String> {
     let kernel = Kernel::open(reload.steps.len())?;
     let memory = Locked::take().map_err(failed)?;
     line.write_all(&[READY]).map_err(failed)?;
-    let mut end = [0];
-    let is_done = loop {
-        match line.read(&mut end) {
-            Ok(1) => break end == [DONE],
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Ok(_) | Err(_) => break false,
-        }
-    };
-    if is_done {
+    let parent = getppid();
+    if heard(&mut line) != Heard::Byte(BEGUN) {
+        // Nothing was done yet.
         return Ok(());
     }
+    line.set_read_timeout(Some(PARENT_LIMIT)).map_err(failed)?;
+    match heard(&mut line) {
+        Heard::Byte(DONE) => return Ok(()),
+        // It is stopped, or stuck: whatever it would do later must not meet what is done here.
+        Heard::Nothing => {
+            let _ = kill(parent, Signal::SIGKILL);
+        }
+        Heard::Byte(_) | Heard::End => {}
+    }
     let result = if was_resuming(io::stderr().as_fd()) {
-        order::complete(&kernel, &reload).or_else(|_| order::back(&kernel, &reload))
+        order::finish(&kernel, &reload)
     } else {
         order::back(&kernel, &reload)
     };
     drop(memory);
     kernel.wait_for_udev();
     result
+}
+
+/// What comes over the line.
+#[derive(PartialEq, Eq)]
+enum Heard {
+    Byte(u8),
+    /// Nothing for as long as it may be.
+    Nothing,
+    /// The other side is gone.
+    End,
+}
+
+fn heard(line: &mut UnixStream) -> Heard {
+    let mut byte = [0];
+    loop {
+        match line.read(&mut byte) {
+            Ok(1) => return Heard::Byte(byte[0]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Heard::Nothing,
+            Ok(_) | Err(_) => return Heard::End,
+        }
+    }
 }
 
 fn told(line: &mut UnixStream) -> Result<Reload, String> {

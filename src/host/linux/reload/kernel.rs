@@ -24,6 +24,8 @@ const SUSPEND_LIMIT: u32 = 10;
 /// How long udev may take, when everything runs again.
 const UDEV_LIMIT: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_micros(200);
+/// More resumes than so many wait for udev one by one.
+const RESUMERS_MAX: usize = 256;
 /// A thread makes one call.
 const STACK: usize = 128 << 10;
 
@@ -31,9 +33,11 @@ const STACK: usize = 128 << 10;
 pub type Line = (u64, u64, String, String);
 
 /// How a device is.
+#[expect(clippy::struct_excessive_bools, reason = "the kernel has a flag for each")]
 pub struct State {
     pub number: DevNumber,
     pub suspended: bool,
+    pub is_active: bool,
     pub has_inactive: bool,
     pub read_only: bool,
     pub open_count: u32,
@@ -58,7 +62,8 @@ impl Kernel {
     pub fn open(steps: usize) -> Result<Self, String> {
         let dm = Arc::new(DM::new().map_err(|error| shown(&error))?);
         // The way forward and the way back.
-        let count = if Path::new(UDEV).exists() { steps.saturating_mul(2) } else { 0 };
+        let count =
+            if Path::new(UDEV).exists() { steps.saturating_mul(2).min(RESUMERS_MAX) } else { 0 };
         let mut resumers = Vec::with_capacity(count);
         for _ in 0..count {
             resumers.push(Resumer::start(Arc::clone(&dm)).map_err(|error| error.to_string())?);
@@ -123,15 +128,20 @@ impl Kernel {
         })
     }
 
-    /// Resumes a device; udev is waited for later.
+    /// Resumes a device; udev is waited for later, except where the device runs already: then nothing but
+    /// the answer tells that another table is in force.
     pub fn resume(&self, uuid: &str, rules: UdevRules) -> Result<(), String> {
         // Without udev nobody is waited for.
         let mut resumers = self.resumers.lock().map_err(|_| "BUG: a thread died".to_owned())?;
         if resumers.is_empty() {
             return self.with(uuid, |id| self.dm.device_suspend(id, udev(rules)).map(drop));
         }
+        let was_running =
+            self.state(uuid)?.is_some_and(|state| state.is_active && !state.suspended);
         let free = resumers.iter_mut().find_map(|resumer| resumer.is_free().then_some(resumer));
-        let resumer = free.ok_or_else(|| "BUG: no thread is left".to_owned())?;
+        let Some(resumer) = free else {
+            return self.with(uuid, |id| self.dm.device_suspend(id, udev(rules)).map(drop));
+        };
         let gone = || "BUG: a thread died".to_owned();
         resumer.jobs.send((uuid.to_owned(), udev(rules))).map_err(|_| gone())?;
         resumer.is_waiting = true;
@@ -142,9 +152,11 @@ impl Kernel {
                     return answer;
                 }
                 Err(RecvTimeoutError::Disconnected) => return Err(gone()),
+                Err(RecvTimeoutError::Timeout) if was_running => {}
                 Err(RecvTimeoutError::Timeout) => {
-                    let state = self.state(uuid)?;
-                    if state.is_some_and(|state| !state.suspended && !state.has_inactive) {
+                    let runs =
+                        |state: State| state.is_active && !state.suspended && !state.has_inactive;
+                    if self.state(uuid)?.is_some_and(runs) {
                         return Ok(());
                     }
                 }
@@ -154,7 +166,9 @@ impl Kernel {
 
     /// Removes a device that nobody has open.
     pub fn remove(&self, uuid: &str, rules: UdevRules) -> Result<(), String> {
-        self.with(uuid, |id| self.dm.device_remove(id, udev(rules)).map(drop))
+        let removed = self.with(uuid, |id| self.dm.device_remove(id, udev(rules)).map(drop));
+        // That udev could not be waited for is no failure.
+        if self.state(uuid)?.is_none() { Ok(()) } else { removed }
     }
 
     /// Waits until udev is done with what was resumed, as long as that may take.
@@ -207,6 +221,7 @@ fn state(dm: &DM, uuid: &DmUuid) -> Result<Option<State>, String> {
         Ok(info) => Ok(Some(State {
             number: DevNumber { major: info.device().major, minor: info.device().minor },
             suspended: info.flags().contains(DmFlags::DM_SUSPEND),
+            is_active: info.flags().contains(DmFlags::DM_ACTIVE_PRESENT),
             has_inactive: info.flags().contains(DmFlags::DM_INACTIVE_PRESENT),
             read_only: info.flags().contains(DmFlags::DM_READONLY),
             open_count: u32::try_from(info.open_count()).unwrap_or(0),

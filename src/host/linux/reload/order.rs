@@ -9,6 +9,9 @@ use crate::operation::reload_tree::steps::{Step, Verb};
 
 /// A device that is not as it was when the steps were worked out.
 pub fn changed<'r>(kernel: &Kernel, reload: &'r Reload) -> Option<&'r str> {
+    let removed = reload.steps.iter().filter(|step| step.verb == Verb::Remove);
+    let gone: Vec<&str> =
+        removed.filter_map(|step| Some(reload.devices.get(step.device)?.uuid.as_str())).collect();
     let is_same = |device: &ReloadDevice| -> Result<bool, String> {
         let state = kernel.state(&device.uuid)?;
         let (Some(state), Some(found)) = (&state, &device.found) else {
@@ -20,10 +23,25 @@ pub fn changed<'r>(kernel: &Kernel, reload: &'r Reload) -> Option<&'r str> {
             let inactive = kernel.table(&device.uuid, true)?;
             Ok(!found.has_inactive || is_table(&inactive, &found.inactive))
         };
-        Ok(now == was && is_table(&kernel.table(&device.uuid, false)?, &found.live) && waits()?)
+        // A layer that goes must be open to nobody but devices of the stack.
+        let is_held = gone.contains(&device.uuid.as_str())
+            && state.open_count > holders(reload, found.number);
+        let is_live = is_table(&kernel.table(&device.uuid, false)?, &found.live);
+        Ok(now == was && !is_held && is_live && waits()?)
     };
     let mut devices = reload.devices.iter();
     devices.find(|device| !is_same(device).unwrap_or(false)).map(|device| device.name.as_str())
+}
+
+/// How many devices of the stack have this one open, by their live or their waiting table.
+fn holders(reload: &Reload, number: DevNumber) -> u32 {
+    let names_it = |found: &Found| {
+        let lines = found.live.iter().chain(&found.inactive);
+        lines.flat_map(TargetLine::devices).any(|below| below == number)
+    };
+    let holders =
+        reload.devices.iter().filter_map(|device| device.found.as_ref()).filter(|f| names_it(f));
+    u32::try_from(holders.count()).unwrap_or(u32::MAX)
 }
 
 fn is_table(lines: &[Line], expected: &[TargetLine]) -> bool {
@@ -34,20 +52,30 @@ fn is_table(lines: &[Line], expected: &[TargetLine]) -> bool {
     lines.len() == expected.len() && lines.iter().zip(expected).all(is_line)
 }
 
+/// Why a reload did not come to its end.
+pub struct Failed {
+    /// What failed, for people.
+    pub why: String,
+    /// Whether the first device was about to be resumed: from there on there is no way back.
+    pub is_resuming: bool,
+}
+
 /// Does every step.
 ///
 /// # Errors
-/// What failed; everything up to there is done.
-pub fn forward(kernel: &Kernel, reload: &Reload, first_resume: &dyn Fn()) -> Result<(), String> {
+/// What failed; up to the first resume everything before it is done, and [`back`] undoes it.
+pub fn forward(kernel: &Kernel, reload: &Reload, first_resume: &dyn Fn()) -> Result<(), Failed> {
+    prepare(kernel, reload).map_err(|why| Failed { why, is_resuming: false })?;
+    first_resume();
+    finish(kernel, reload).map_err(|why| Failed { why, is_resuming: true })
+}
+
+/// Everything before the first resume.
+fn prepare(kernel: &Kernel, reload: &Reload) -> Result<(), String> {
     let mut numbers: Vec<Option<DevNumber>> =
         reload.devices.iter().map(|device| Some(device.found.as_ref()?.number)).collect();
-    let mut is_resuming = false;
     for step in &reload.steps {
         let device = device(reload, *step)?;
-        if step.verb == Verb::Resume && !is_resuming {
-            is_resuming = true;
-            first_resume();
-        }
         let done = match step.verb {
             Verb::Clear => kernel.clear(&device.uuid),
             Verb::Create => kernel.create(&device.name, &device.uuid).map(|number| {
@@ -58,36 +86,106 @@ pub fn forward(kernel: &Kernel, reload: &Reload, first_resume: &dyn Fn()) -> Res
             Verb::Load => table(device, &numbers)
                 .and_then(|table| kernel.load(&device.uuid, &table, device.read_only)),
             Verb::Suspend => kernel.suspend(&device.uuid, reload.no_flush),
-            Verb::Thaw | Verb::Grow | Verb::Resume => kernel.resume(&device.uuid, device.rules),
-            Verb::Remove => kernel.remove(&device.uuid, device.rules),
+            Verb::Thaw | Verb::Grow => kernel.resume(&device.uuid, device.rules),
+            Verb::Resume | Verb::Remove => Ok(()),
         };
         done.map_err(|why| format!("cannot {} {}: {why}", step.verb.name(), device.name))?;
     }
     Ok(())
 }
 
-/// Does what is left of a reload of which the first resume was made, or was about to be.
-pub fn complete(kernel: &Kernel, reload: &Reload) -> Result<(), String> {
-    for step in &reload.steps {
-        let device = device(reload, *step)?;
-        let Some(state) = kernel.state(&device.uuid)? else { continue };
-        let done = match step.verb {
-            Verb::Resume if state.suspended || state.has_inactive => {
-                kernel.resume(&device.uuid, device.rules)
-            }
-            Verb::Remove if state.open_count == 0 => kernel.remove(&device.uuid, device.rules),
-            Verb::Clear
-            | Verb::Thaw
-            | Verb::Create
-            | Verb::Load
-            | Verb::Grow
-            | Verb::Suspend
-            | Verb::Resume
-            | Verb::Remove => Ok(()),
-        };
-        done.map_err(|why| format!("cannot {} {}: {why}", step.verb.name(), device.name))?;
+/// Everything from the first resume on, as far as it is not done: there is only forward. A device that
+/// cannot be resumed with its new table gets the old one again, and so does what lies upon it, unless that
+/// lies on a layer that was emptied: then it stays suspended.
+///
+/// # Errors
+/// Everything that failed.
+pub fn finish(kernel: &Kernel, reload: &Reload) -> Result<(), String> {
+    let mut finishing = Finishing { kernel, reload, failed: BTreeSet::new(), errors: Vec::new() };
+    for step in reload.steps.iter().filter(|step| step.verb == Verb::Resume) {
+        finishing.resume(step.device);
     }
-    Ok(())
+    for step in reload.steps.iter().filter(|step| step.verb == Verb::Remove) {
+        // Nothing reads an emptied layer: one that cannot be removed yet does no harm.
+        if let Some(device) = reload.devices.get(step.device)
+            && finishing.errors.is_empty()
+        {
+            let _ = kernel.remove(&device.uuid, device.rules);
+        }
+    }
+    if finishing.errors.is_empty() { Ok(()) } else { Err(finishing.errors.join("; ")) }
+}
+
+struct Finishing<'a> {
+    kernel: &'a Kernel,
+    reload: &'a Reload,
+    /// Devices that do not have the table they should have.
+    failed: BTreeSet<usize>,
+    errors: Vec<String>,
+}
+
+impl Finishing<'_> {
+    fn resume(&mut self, place: usize) {
+        let Some(device) = self.reload.devices.get(place) else { return };
+        if below_then(self.reload, device).iter().any(|below| self.failed.contains(below)) {
+            self.stay_old(place, device);
+            return;
+        }
+        let state = self.kernel.state(&device.uuid).ok().flatten();
+        let is_down =
+            state.is_some_and(|state| state.suspended || state.has_inactive || !state.is_active);
+        if is_down && let Err(why) = self.kernel.resume(&device.uuid, device.rules) {
+            self.errors.push(format!("cannot resume {}: {why}", device.name));
+            self.stay_old(place, device);
+        }
+    }
+
+    fn stay_old(&mut self, place: usize, device: &ReloadDevice) {
+        self.failed.insert(place);
+        let stays = |why: &str| format!("{} stays suspended: {why}", device.name);
+        let Some(found) = &device.found else { return };
+        let lies_on_gone = self.reload.steps.iter().any(|step| {
+            let gone = self.reload.devices.get(step.device).and_then(|gone| gone.found.as_ref());
+            let names = |gone: &Found| {
+                found.live.iter().flat_map(TargetLine::devices).any(|below| below == gone.number)
+            };
+            step.verb == Verb::Remove && gone.is_some_and(names)
+        });
+        if lies_on_gone {
+            self.errors.push(stays("its old table lies on a layer that was emptied"));
+            return;
+        }
+        let old = || -> Result<(), String> {
+            let live = self.kernel.table(&device.uuid, false)?;
+            if is_table(&live, &found.live) {
+                if self.kernel.state(&device.uuid)?.is_some_and(|state| state.has_inactive) {
+                    self.kernel.clear(&device.uuid)?;
+                }
+            } else {
+                let old: Vec<Line> = found.live.iter().map(line).collect();
+                self.kernel.load(&device.uuid, &old, found.read_only)?;
+            }
+            self.kernel.resume(&device.uuid, device.rules)
+        };
+        match old() {
+            Ok(()) => self.errors.push(format!("{} has its old table", device.name)),
+            Err(why) => self.errors.push(stays(&why)),
+        }
+    }
+}
+
+/// The devices of the stack that a device will lie on.
+fn below_then(reload: &Reload, device: &ReloadDevice) -> BTreeSet<usize> {
+    let place_of = |number: DevNumber| {
+        reload.devices.iter().position(|d| d.found.as_ref().is_some_and(|f| f.number == number))
+    };
+    let live = device.found.iter().flat_map(|found| &found.live).flat_map(TargetLine::devices);
+    let Some(table) = &device.table else { return live.filter_map(place_of).collect() };
+    let word = |word: &LoadWord| match word {
+        LoadWord::Text(text) => DevNumber::parse(text).and_then(place_of),
+        LoadWord::Created(place) => Some(*place),
+    };
+    table.iter().flat_map(|line| &line.args).filter_map(word).collect()
 }
 
 fn device(reload: &Reload, step: Step) -> Result<&ReloadDevice, String> {
@@ -109,26 +207,16 @@ fn table(device: &ReloadDevice, numbers: &[Option<DevNumber>]) -> Result<Vec<Lin
     device.table.iter().flatten().map(line).collect()
 }
 
-/// Goes back to the tables that were live, from any point: devices that have another by now get theirs
-/// again while all of the stack is suspended, tables that wait are dropped, and everything that was
-/// suspended on the way is resumed from the bottom up. What was made goes.
+/// Goes back from any point before the first resume: tables that wait are dropped, everything that was
+/// suspended on the way is resumed from the bottom up, and what was made goes. What maps more than before
+/// stays so: nobody uses that.
 ///
 /// # Errors
 /// Everything that failed.
 pub fn back(kernel: &Kernel, reload: &Reload) -> Result<(), String> {
     let mut going = GoingBack { kernel, reload, errors: Vec::new() };
-    let changed = going.reload_old();
-    let mut held: BTreeSet<usize> = reload
-        .steps
-        .iter()
-        .filter(|step| step.verb == Verb::Suspend)
-        .map(|step| step.device)
-        .collect();
-    if !changed.is_empty() {
-        held.extend(&changed);
-        going.suspend(&held);
-    }
-    going.resume(&held);
+    going.clear();
+    going.resume();
     going.remove_made();
     if going.errors.is_empty() { Ok(()) } else { Err(going.errors.join("; ")) }
 }
@@ -139,12 +227,7 @@ struct GoingBack<'a> {
     errors: Vec<String>,
 }
 
-impl<'a> GoingBack<'a> {
-    fn found(&self, place: usize) -> Option<(&'a ReloadDevice, &'a Found)> {
-        let device = self.reload.devices.get(place)?;
-        Some((device, device.found.as_ref()?))
-    }
-
+impl GoingBack<'_> {
     fn note(&mut self, verb: &str, device: &ReloadDevice, result: Result<(), String>) -> bool {
         let failed = result.map_err(|why| format!("cannot {verb} {}: {why}", device.name));
         let is_done = failed.is_ok();
@@ -152,56 +235,31 @@ impl<'a> GoingBack<'a> {
         is_done
     }
 
-    /// Loads the old table where another is live; drops what waits elsewhere.
-    fn reload_old(&mut self) -> BTreeSet<usize> {
-        let mut changed = BTreeSet::new();
-        for place in &self.reload.bottom_up {
-            let Some((device, found)) = self.found(*place) else { continue };
-            let live = self.kernel.table(&device.uuid, false).unwrap_or_default();
-            let had_none = found.live.is_empty() && live.is_empty();
-            if had_none || is_table(&live, &found.live) {
-                let state = self.kernel.state(&device.uuid).ok().flatten();
-                if state.is_some_and(|state| state.has_inactive) {
-                    let cleared = self.kernel.clear(&device.uuid);
-                    self.note("clear", device, cleared);
-                }
-                continue;
-            }
-            let old: Vec<Line> = found.live.iter().map(line).collect();
-            let loaded = self.kernel.load(&device.uuid, &old, found.read_only);
-            if self.note("load", device, loaded) {
-                changed.insert(*place);
-            }
-        }
-        changed
-    }
-
-    fn suspend(&mut self, held: &BTreeSet<usize>) {
-        for place in self.reload.bottom_up.iter().rev().filter(|place| held.contains(place)) {
-            let Some((device, _)) = self.found(*place) else { continue };
+    fn clear(&mut self) {
+        for device in &self.reload.devices {
             let state = self.kernel.state(&device.uuid).ok().flatten();
-            if state.is_some_and(|state| !state.suspended) {
-                let suspended = self.kernel.suspend(&device.uuid, self.reload.no_flush);
-                self.note("suspend", device, suspended);
+            if state.is_some_and(|state| state.has_inactive) {
+                let cleared = self.kernel.clear(&device.uuid);
+                self.note("clear", device, cleared);
             }
         }
     }
 
-    /// From the bottom up; what lies on a device that cannot be resumed stays suspended.
-    fn resume(&mut self, held: &BTreeSet<usize>) {
+    /// What lies on a device that cannot be resumed stays suspended.
+    fn resume(&mut self) {
+        let suspended = self.reload.steps.iter().filter(|step| step.verb == Verb::Suspend);
+        let held: BTreeSet<usize> = suspended.map(|step| step.device).collect();
         let mut failed: BTreeSet<DevNumber> = BTreeSet::new();
         for place in self.reload.bottom_up.iter().filter(|place| held.contains(place)) {
-            let Some((device, found)) = self.found(*place) else { continue };
-            let lies_on_failed = found
-                .live
-                .iter()
-                .flat_map(TargetLine::devices)
-                .any(|below| failed.contains(&below));
+            let device = self.reload.devices.get(*place);
+            let Some((device, found)) = device.and_then(|d| Some((d, d.found.as_ref()?))) else {
+                continue;
+            };
+            let mut below = found.live.iter().flat_map(TargetLine::devices);
             let state = self.kernel.state(&device.uuid).ok().flatten();
-            let is_down = state.is_some_and(|state| state.suspended || state.has_inactive);
-            if lies_on_failed {
+            if below.any(|below| failed.contains(&below)) {
                 failed.insert(found.number);
-            } else if is_down {
+            } else if state.is_some_and(|state| state.suspended) {
                 let resumed = self.kernel.resume(&device.uuid, device.rules);
                 if !self.note("resume", device, resumed) {
                     failed.insert(found.number);
@@ -210,14 +268,26 @@ impl<'a> GoingBack<'a> {
         }
     }
 
+    /// What lies on another goes first: until none of them can go any more.
     fn remove_made(&mut self) {
-        let steps = self.reload.steps.iter().rev().filter(|step| step.verb == Verb::Create);
-        for step in steps {
-            let Ok(device) = device(self.reload, *step) else { continue };
-            if self.kernel.state(&device.uuid).ok().flatten().is_some() {
-                let removed = self.kernel.remove(&device.uuid, device.rules);
-                self.note("remove", device, removed);
+        let made = self.reload.steps.iter().filter(|step| step.verb == Verb::Create);
+        let mut left: Vec<&ReloadDevice> =
+            made.filter_map(|step| self.reload.devices.get(step.device)).collect();
+        loop {
+            let before = left.len();
+            left.retain(|device| match self.kernel.state(&device.uuid) {
+                Ok(Some(state)) => {
+                    state.open_count > 0 || self.kernel.remove(&device.uuid, device.rules).is_err()
+                }
+                Ok(None) | Err(_) => false,
+            });
+            if left.len() == before {
+                break;
             }
+        }
+        for device in left {
+            let open = Err("somebody has it open".to_owned());
+            self.note("remove", device, open);
         }
     }
 }

@@ -59,6 +59,9 @@ impl Building {
             for below in shape.below_now.get(device).into_iter().flatten() {
                 self.edge((Verb::Thaw, *below), (Verb::Thaw, device), StepReason::BottomFirst);
             }
+            for thawed in &shape.thawed {
+                self.edge((Verb::Thaw, *thawed), (Verb::Load, device), StepReason::ThawedFirst);
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::live::LvmLayer;
+use crate::model::table::TableLine;
 use crate::model::table_goal::{DeviceNow, StackDevice, Then, named};
 use crate::operation::reload_tree::steps::{Step, Verb};
 
@@ -63,16 +64,25 @@ impl<'d> Shape<'d> {
         self.removed = self.which(|_, device| device.now.is_some() && device.then == Then::Gone);
         self.loaded = self.which(|_, device| device.is_reloaded());
         let has_parent: BTreeSet<usize> = self.below_then.iter().flatten().copied().collect();
-        // A device that is only just made must not run beside the one whose table it takes over.
+        // A device that is only just made must not run beside the one whose table it takes over, and no
+        // target may that keeps a state of its own.
         self.grown = self.which(|index, device| {
             let takes_over = device.layer.suffix == "real" && device.live().is_empty();
-            has_parent.contains(&index) && device.grows() && !takes_over
+            let is_plain = |line: &TableLine| matches!(line.target.as_str(), "linear" | "striped");
+            let is_plain = device.table_then().iter().all(is_plain);
+            has_parent.contains(&index) && device.grows() && is_plain && !takes_over
         });
         let is_suspended = self.which(|_, device| now(device, |now| now.suspended));
         let affected = self.affected();
         let is_running =
             self.which(|index, device| !device.live().is_empty() && !is_suspended.contains(&index));
-        self.thawed = &(&is_suspended & &self.below(&is_running)) - &self.grown;
+        let mut under = self.below(&is_running);
+        // The kernel reads what lies below while it takes a table.
+        if !self.loaded.is_empty() {
+            let all = self.below_now.iter().chain(&self.below_then).flatten();
+            under.extend(all.filter(|below| !self.live_is_empty(**below)));
+        }
+        self.thawed = &(&is_suspended & &under) - &self.grown;
         let left = &is_suspended - &self.thawed;
         self.suspended = &(&affected - &left) - &self.grown;
         let made: BTreeSet<usize> =
