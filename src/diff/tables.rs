@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use crate::diff::{Base, BaseVersion, Change, Context, Diff, Refusal, RefusalCode};
 use crate::ids::LvUuid;
 use crate::model::live::MappedDevice;
-use crate::model::table_goal::StackDevice;
+use crate::model::table_goal::{StackDevice, Then};
 use crate::plan::resolve::TablesGoal;
 
 use stacks::Stack;
@@ -117,5 +117,14 @@ pub fn is_mended(diff: &Diff, mapped: &MappedDevice) -> bool {
     diff.changes.iter().any(|change| {
         let Change::ReloadStack(stack) = change else { return false };
         stack.devices.iter().any(|device| Some(&device.layer) == mapped.layer.as_ref())
+    })
+}
+
+/// Whether this plan takes this device away.
+pub fn is_removed(diff: &Diff, mapped: &MappedDevice) -> bool {
+    diff.changes.iter().any(|change| {
+        let Change::ReloadStack(stack) = change else { return false };
+        let mut gone = stack.devices.iter().filter(|device| device.then == Then::Gone);
+        gone.any(|device| Some(&device.layer) == mapped.layer.as_ref())
     })
 }

@@ -166,6 +166,17 @@ impl Contract for ReloadTree {
     }
 
     fn title(&self) -> String {
+        let is_changed = |device: &StackDevice| device.is_wrong() && device.then != Then::Gone;
+        if !self.removed.is_empty() && !self.devices.iter().any(is_changed) {
+            let names: Vec<&str> = self
+                .devices
+                .iter()
+                .filter(|d| d.then == Then::Gone)
+                .map(|d| d.name.as_str())
+                .collect();
+            let names = names.join(", ");
+            return format!("remove {names} of VG {}, which no metadata describes", self.name);
+        }
         format!(
             "give the devices of LV {} of VG {} the tables of the metadata",
             self.lv_name, self.name

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diff::live::Subject;
+use crate::diff::tables::is_removed;
 use crate::diff::{BaseVersion, Change, Diff, LostLv, Refusal, RefusalCode};
 use crate::ids::{LvUuid, PvUuid, VgName};
 use crate::model::extent_map::{ExtentMap, ExtentRange, joined, taken_by};
@@ -132,7 +133,7 @@ pub(super) fn check(subject: &Subject<'_>, diff: &mut Diff) {
     let (mut refusals, mut notes) = (Vec::new(), Vec::new());
     for stray in &found {
         match judge(subject, &map, stray, &lost) {
-            Ok(note) => notes.push(note),
+            Ok(note) => notes.extend((!is_removed(diff, stray.device)).then_some(note)),
             Err(refusal) => refusals.push(refusal),
         }
     }
