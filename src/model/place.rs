@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::live::LvmLayer;
 use crate::model::table::{TableLine, Word, size_of};
 use crate::model::table_alike::essence;
+use crate::model::table_goal::{StackDevice, Then};
 
 /// The tables of all devices there are.
 pub type Tables<'t> = BTreeMap<&'t LvmLayer, &'t [TableLine]>;
@@ -25,17 +26,22 @@ pub fn shows_the_same(
     if len < size_of(old) {
         return false;
     }
-    let (old, new) = (places(old, of, 0), places(new, then, 0));
+    let (old, new) = (places((old, of), true, 0), places((new, then), false, 0));
     old.iter().any(|old| new.iter().any(|new| begins_as(new, old)))
 }
 
 /// A stretch: where it begins, how long it is, and what it is made of.
 type Piece = (u64, u64, Vec<TableLine>);
 
-/// Each way to read the content, as pieces that follow each other: a mirror can be read by each leg.
-fn places(table: &[TableLine], tables: &Tables<'_>, depth: usize) -> BTreeSet<Vec<Piece>> {
+/// Each way to read the content, as pieces that follow each other. What a mirror shows is on each leg; but
+/// a new one may be read by any, and only shows the same where it was that very mirror before.
+fn places(
+    (table, tables): (&[TableLine], &Tables<'_>),
+    by_legs: bool,
+    depth: usize,
+) -> BTreeSet<Vec<Piece>> {
     let mut ways = match table {
-        [only] if depth < DEPTH_MAX => through(only, tables, depth),
+        [only] if depth < DEPTH_MAX => through(only, tables, by_legs, depth),
         _ => BTreeSet::new(),
     };
     // As it is.
@@ -48,23 +54,71 @@ fn places(table: &[TableLine], tables: &Tables<'_>, depth: usize) -> BTreeSet<Ve
 }
 
 /// What lies below a single line that shows the whole of it.
-fn through(line: &TableLine, tables: &Tables<'_>, depth: usize) -> BTreeSet<Vec<Piece>> {
+fn through(
+    line: &TableLine,
+    tables: &Tables<'_>,
+    by_legs: bool,
+    depth: usize,
+) -> BTreeSet<Vec<Piece>> {
     let zero = |word: &Word| *word == Word::number(0);
     let shown: Vec<&LvmLayer> = match (line.target.as_str(), line.args.as_slice()) {
         ("linear", [Word::Layer(layer), at]) if zero(at) => vec![layer],
         ("snapshot-origin", [Word::Layer(real)]) => vec![real],
-        ("mirror", args) => {
+        ("mirror", args) if by_legs => {
             let pairs = args.windows(2).filter(|pair| pair.last().is_some_and(zero));
             let log = args.iter().take(3).find_map(Word::layer);
             pairs.filter_map(|pair| pair.first()?.layer()).filter(|leg| Some(*leg) != log).collect()
         }
-        ("raid", [Word::Text(level), ..]) if level == "raid1" => {
+        ("raid", [Word::Text(level), ..]) if by_legs && level == "raid1" => {
             line.layers().skip(1).step_by(2).collect()
         }
         _ => Vec::new(),
     };
     let below = shown.into_iter().filter_map(|layer| tables.get(layer));
-    below.flat_map(|table| places(table, tables, depth + 1)).collect()
+    below.flat_map(|table| places((table, tables), by_legs, depth + 1)).collect()
+}
+
+/// A device whose content changes its place below a live target that keeps a state of what it wrote there:
+/// it would write that over what stands at the new place.
+pub fn moved_below_state(devices: &[StackDevice]) -> Option<(&StackDevice, &StackDevice)> {
+    let (old, new) =
+        (tables_of(devices, StackDevice::live), tables_of(devices, StackDevice::table_then));
+    let is_moved = |device: &&StackDevice| {
+        matches!(device.then, Then::Table { .. })
+            && !shows_the_same((device.live(), &old), (device.table_then(), &new))
+    };
+    devices.iter().filter(is_moved).find_map(|moved| {
+        let mut below = devices.iter().map(|over| (over, stateful_below(over, &old)));
+        below.find(|(_, below)| below.contains(&moved.layer)).map(|(over, _)| (moved, over))
+    })
+}
+
+/// The tables of devices, of which there is one of each layer.
+pub fn tables_of(devices: &[StackDevice], of: fn(&StackDevice) -> &[TableLine]) -> Tables<'_> {
+    devices.iter().map(|device| (&device.layer, of(device))).collect()
+}
+
+/// Everything below the targets of a device that keep a state.
+fn stateful_below<'t>(device: &'t StackDevice, tables: &Tables<'t>) -> BTreeSet<&'t LvmLayer> {
+    let mut next: Vec<&LvmLayer> = Vec::new();
+    for line in device.live() {
+        match line.target.as_str() {
+            "thin-pool" | "cache" | "writecache" | "raid" | "mirror" | "integrity" | "era" => {
+                next.extend(line.layers());
+            }
+            // Of an origin it keeps nothing.
+            "snapshot" | "snapshot-merge" => next.extend(line.layers().nth(1)),
+            _ => {}
+        }
+    }
+    let mut found = BTreeSet::new();
+    while let Some(layer) = next.pop() {
+        if found.insert(layer) {
+            let lines = tables.get(layer).copied().unwrap_or_default();
+            next.extend(lines.iter().flat_map(TableLine::layers));
+        }
+    }
+    found
 }
 
 /// Whether the pieces of the one are where those of the other begin.
@@ -123,6 +177,8 @@ mod tests {
             (&["0 8 linear M 0"], &["0 8 mirror disk 2 L 4 2 A 0 B 0 1 handle_errors"], true),
             (&["0 8 linear M 0"], &["0 8 linear 8:16 100"], true),
             (&["0 8 linear M 0"], &["0 8 linear 8:32 0"], false),
+            // Which leg of a mirror that was not running holds what was written nobody knows.
+            (&["0 8 linear 8:16 100"], &["0 8 mirror disk 2 L 4 2 A 0 B 0 1 handle_errors"], false),
             (&["0 8 linear M 4"], &["0 8 linear 8:16 100"], false),
             (&["0 8 linear 8:0 100"], &["0 8 snapshot-origin A"], true),
             (&["0 8 raid raid1 1 0 2 L A L B"], &["0 8 linear 8:16 100"], true),

@@ -17,6 +17,8 @@ pub struct Reload {
     pub vg: VgName,
     /// LVM's lock directory.
     pub locking_dir: String,
+    /// Whether it was planned for a stack that nobody uses.
+    pub is_unused: bool,
     /// What the headers of the VG's areas must still say: the tables were made from that metadata.
     #[serde(skip)]
     pub unchanged: Vec<Pointers>,

@@ -84,9 +84,13 @@ impl ReloadTree {
         let goes = |device: &StackDevice| device.then == Then::Gone && !device.live().is_empty();
         if !self.removed.is_empty() {
             WayBack::Stray
-        } else if self.devices.iter().any(|device| {
-            device.grows() && device.table_then().iter().any(|line| line.target == "thin-pool")
-        }) {
+        } else if self.devices.iter().any(|d| d.grows() && !d.live().is_empty())
+            && self
+                .devices
+                .iter()
+                .flat_map(StackDevice::table_then)
+                .any(|l| l.target == "thin-pool")
+        {
             WayBack::Pool
         } else if has(|then| matches!(then, Then::Table { .. })) {
             if self.in_use { WayBack::InUse } else { WayBack::OldTables }

@@ -100,7 +100,7 @@ fn stale_tables_of_a_stack() {
 fn only_what_is_named_is_touched() {
     let mut inventory = with(&SNAPSHOTS);
     give(&mut inventory, "vg-lin", "0 1536 linear 8:0 4096");
-    give(&mut inventory, "vg-snp-cow", "0 1024 linear 8:0 30000");
+    give(&mut inventory, "vg-org-real", "0 1024 linear 8:0 30000");
     let names = |text: &str| -> Vec<String> {
         reloads(&inventory, text).into_iter().map(|reload| reload.lv_name).collect()
     };
@@ -229,6 +229,22 @@ fn content_that_is_used_does_not_change_its_place() {
     edit(&mut inventory, |live| live.mounts.push(mount(dm(0), "/mnt/x", "ext4")));
     assert_eq!(reloads(&inventory, MATCHING), []);
     assert!(story(&inventory, MATCHING).contains("would read and write other content"));
+}
+
+#[test]
+fn nothing_moves_below_what_keeps_a_state_of_it() {
+    let mut inventory = with(&SNAPSHOTS);
+    give(&mut inventory, "vg-snp-cow", "0 1024 linear 8:0 30000");
+    assert_eq!(reloads(&inventory, MATCHING), []);
+    assert!(story(&inventory, MATCHING).contains("vg-snp, which runs over it, keeps a state"));
+    let mut inventory = machine("thin");
+    activate(&mut inventory, &["vg-pool-tpool", "vg-pool_tdata", "vg-pool_tmeta", "vg-thin1"]);
+    give(&mut inventory, "vg-pool_tmeta", "0 2048 linear 8:16 40000");
+    assert_eq!(reloads(&inventory, MATCHING), []);
+    // Longer metadata the pool takes when it is resumed.
+    activate(&mut inventory, &["vg-pool-tpool", "vg-pool_tdata", "vg-pool_tmeta", "vg-thin1"]);
+    touch(&mut inventory, "vg-pool_tmeta", |mapped| mapped.live[0].len = Sectors::new(1024));
+    snapshot("tables-longer-metadata", &story(&inventory, MATCHING));
 }
 
 #[test]

@@ -1,15 +1,18 @@
 //! What each device of a stack should be.
 
+mod refuse;
+
 use std::collections::BTreeSet;
 
 use crate::diff::tables::WrongStack;
 use crate::diff::tables::stacks::Stack;
+use crate::diff::tables::verdict::refuse::{changes_table, refuse_cut_off, refuse_under_strays};
 use crate::diff::{Base, Context};
 use crate::model::derived_tables::{Derived, DerivedDevice, derived_tables};
 use crate::model::live::{Live, LvmLayer, MappedDevice, Use};
 use crate::model::off_tree::{is_newer_part, off_tree};
 use crate::model::parts::Roles;
-use crate::model::place::{Tables, shows_the_same};
+use crate::model::place::{moved_below_state, shows_the_same, tables_of};
 use crate::model::table::{TableLine, Word};
 use crate::model::table_alike::{Numbers, is_as_derived};
 use crate::model::table_goal::{DeviceNow, StackDevice, Then, UdevRules, named};
@@ -84,7 +87,7 @@ impl<'a> Look<'a> {
         self.add_missing(&mut devices)?;
         drop_unneeded(&mut devices);
         let removed = self.accept_removals(&strays, &mut devices, &mut notes);
-        self.keep_what_is_held(&mut devices, &mut notes);
+        self.keep_what_is_held(&strays, &mut devices, &mut notes)?;
         refuse_under_strays(&devices, &strays)?;
         refuse_cut_off(&devices, &strays)?;
         devices.sort_by(|a, b| a.name.cmp(&b.name));
@@ -215,28 +218,43 @@ impl<'a> Look<'a> {
     }
 
     /// Nothing goes that anybody has open but devices that go as well, or will have another table.
-    fn keep_what_is_held(&self, devices: &mut [StackDevice], notes: &mut Vec<String>) {
+    /// A layer that goes on running beside its stack would share what that gets.
+    fn keep_what_is_held(
+        &self,
+        strays: &BTreeSet<LvmLayer>,
+        devices: &mut [StackDevice],
+        notes: &mut Vec<String>,
+    ) -> Result<(), String> {
         loop {
             let held =
                 |device: &&StackDevice| device.then == Then::Gone && self.is_held(device, devices);
-            let Some(name) = devices.iter().find(held).map(|device| device.name.clone()) else {
-                return;
+            let Some(place) = devices.iter().position(|device| held(&device)) else {
+                return Ok(());
             };
-            notes.push(format!(
-                "{name} is no device of any LV, but somebody has it open: it is left alone"
-            ));
-            if let Some(device) = devices.iter_mut().find(|device| device.name == name) {
-                device.then = Then::Stay;
+            let Some(device) = devices.get_mut(place) else { return Ok(()) };
+            let why = format!("{} is no device of any LV, but somebody has it open", device.name);
+            let is_layer = !strays.contains(&device.layer) && device.is_reloaded();
+            if is_layer {
+                return Err(why);
             }
+            notes.push(format!("{why}: it is left alone"));
+            device.then = Then::Stay;
         }
     }
 
     /// Nobody's content changes its place while it is used: what is in memory of it would be written over
     /// what stands there.
     fn refuse_moved(&self, devices: &[StackDevice]) -> Result<(), String> {
+        if let Some((moved, over)) = moved_below_state(devices) {
+            return Err(format!(
+                "what {} maps lies elsewhere by the metadata, and {}, which runs over it, keeps a state of what \
+                 it wrote there: deactivate the LV first",
+                moved.name, over.name
+            ));
+        }
         let is_used = devices.iter().any(|device| !self.uses(&device.layer).is_empty());
-        let old: Tables<'_> = devices.iter().map(|d| (&d.layer, d.live())).collect();
-        let new: Tables<'_> = devices.iter().map(|d| (&d.layer, d.table_then())).collect();
+        let old = tables_of(devices, StackDevice::live);
+        let new = tables_of(devices, StackDevice::table_then);
         let is_moved = |device: &&StackDevice| {
             matches!(device.then, Then::Table { .. })
                 && !shows_the_same((device.live(), &old), (device.table_then(), &new))
@@ -304,59 +322,6 @@ fn drop_unneeded(devices: &mut [StackDevice]) {
             device.then = Then::Gone;
         }
     }
-}
-
-/// Whether it has a live table and will have another, or none.
-fn changes_table(device: &StackDevice) -> bool {
-    device.then != Then::Stay && !device.live().is_empty()
-}
-
-/// What a live table leads to and the one to come does not may be nowhere else: devices that no metadata
-/// describes, and blocks that only a cache holds.
-fn refuse_cut_off(devices: &[StackDevice], strays: &BTreeSet<LvmLayer>) -> Result<(), String> {
-    for device in devices.iter().filter(|device| changes_table(device)) {
-        let is_cache =
-            |line: &TableLine| matches!(line.target.as_str(), "cache" | "writecache" | "era");
-        if device.live().iter().any(is_cache) {
-            return Err(format!(
-                "{} runs a cache that the metadata does not describe so: what was written may be in the cache \
-                 alone",
-                device.name
-            ));
-        }
-        let stray = named(device.live()).into_iter().find(|layer| strays.contains(*layer));
-        if let Some(stray) = stray {
-            return Err(format!(
-                "{} lies on device {stray}, which no metadata describes: what it shows may be nowhere else",
-                device.name
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// A device that may be somebody's only map to data is not suspended for the sake of others.
-fn refuse_under_strays(devices: &[StackDevice], strays: &BTreeSet<LvmLayer>) -> Result<(), String> {
-    let is_left =
-        |device: &&StackDevice| strays.contains(&device.layer) && device.then == Then::Stay;
-    for stray in devices.iter().filter(is_left) {
-        let is_half_done = |now: &DeviceNow| now.suspended || now.waiting.is_some();
-        if stray.now.as_ref().is_some_and(is_half_done) {
-            return Err(format!(
-                "{} is suspended or has a table that waits, and no metadata describes it",
-                stray.name
-            ));
-        }
-        let below = named(stray.live());
-        let reloaded = devices.iter().find(|d| d.is_reloaded() && below.contains(&d.layer));
-        if let Some(device) = reloaded {
-            return Err(format!(
-                "{} lies on {}, and no metadata describes it",
-                stray.name, device.name
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// What stands in no metadata is taken from the live table, where it has the same target: when a pool

@@ -53,6 +53,9 @@ pub fn reload(
     };
     drop(memory);
     drop(guard);
+    if done.is_ok() {
+        order::remove_emptied(&kernel, reload);
+    }
     kernel.wait_for_udev();
     drop(locks);
     let Err(failed) = done else { return Ok(()) };

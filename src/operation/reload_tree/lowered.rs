@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::ids::{ForeignText, PvUuid};
 use crate::model::inventory::Inventory;
 use crate::model::live::{DevNumber, Live, LvmLayer, MappedDevice, TargetLine};
+use crate::model::place::moved_below_state;
 use crate::model::stale::number_of;
 use crate::model::table::{TableLine, Word};
 use crate::model::table_alike::{Numbers, alike};
@@ -31,6 +32,10 @@ pub(super) fn lower(
     for device in wanted {
         devices.extend(working.present(device)?);
     }
+    if let Some((moved, over)) = moved_below_state(&devices) {
+        let (moved, over) = (&moved.name, &over.name);
+        return Err(Unfit::new(format!("{moved} would change its place below {over}, which runs")));
+    }
     working.refuse_newcomers(&devices)?;
     working.refuse_users(operation, &devices)?;
     if !devices.iter().any(StackDevice::is_wrong) {
@@ -43,6 +48,7 @@ pub(super) fn lower(
     let reload = Reload {
         vg: vg.name.clone(),
         locking_dir: live.lvm.locking_dir.clone(),
+        is_unused: !operation.in_use && devices.iter().any(StackDevice::is_reloaded),
         unchanged: pointers(now, vg),
         disks: working.disks(&devices)?,
         devices: devices.iter().map(|d| working.reloaded(&devices, d)).collect::<Result<_, _>>()?,
@@ -109,11 +115,12 @@ impl Working<'_> {
 
     /// Nobody may have come to use what goes, or what was planned for while nobody used it.
     fn refuse_users(&self, operation: &ReloadTree, devices: &[StackDevice]) -> Result<(), Unfit> {
-        for device in devices.iter().filter(|device| device.is_reloaded()) {
+        for device in devices {
             let Some(mapped) = self.live.mapped_of_layer(&device.layer) else { continue };
             let uses = self.live.uses_of(mapped.number, operation.vg);
             if let Some(by) = uses.first()
-                && (device.then == Then::Gone || !operation.in_use)
+                && (device.then == Then::Gone
+                    || (!operation.in_use && devices.iter().any(StackDevice::is_reloaded)))
             {
                 return Err(Unfit::in_use(format!("{} is in use: {by}", device.name)));
             }

@@ -38,6 +38,8 @@ const READY_LIMIT: Duration = Duration::from_secs(10);
 /// How long its parent may take from the first step to the last: each suspension has a limit of its own, and
 /// nothing else waits for anything.
 const PARENT_LIMIT: Duration = Duration::from_secs(60);
+/// How long a parent that was killed may be in a call to the kernel.
+const DEATH_LIMIT: Duration = Duration::from_secs(30);
 /// More steps than any stack has.
 const PLAN_MAX: u64 = 64 << 20;
 
@@ -141,11 +143,14 @@ pub fn stand_by() -> Result<(), String> {
         // It is stopped, or stuck: whatever it would do later must not meet what is done here.
         Heard::Nothing => {
             let _ = kill(parent, Signal::SIGKILL);
+            // Its end of the line closes with the last of its threads.
+            line.set_read_timeout(Some(DEATH_LIMIT)).map_err(failed)?;
+            while matches!(heard(&mut line), Heard::Byte(_)) {}
         }
         Heard::Byte(_) | Heard::End => {}
     }
     let result = if was_resuming(io::stderr().as_fd()) {
-        order::finish(&kernel, &reload)
+        order::finish(&kernel, &reload).map(|()| order::remove_emptied(&kernel, &reload))
     } else {
         order::back(&kernel, &reload)
     };

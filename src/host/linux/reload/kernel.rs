@@ -145,6 +145,7 @@ impl Kernel {
         let gone = || "BUG: a thread died".to_owned();
         resumer.jobs.send((uuid.to_owned(), udev(rules))).map_err(|_| gone())?;
         resumer.is_waiting = true;
+        let end = Instant::now() + UDEV_LIMIT;
         loop {
             match resumer.answers.recv_timeout(LOOK_EVERY) {
                 Ok(answer) => {
@@ -152,7 +153,10 @@ impl Kernel {
                     return answer;
                 }
                 Err(RecvTimeoutError::Disconnected) => return Err(gone()),
-                Err(RecvTimeoutError::Timeout) if was_running => {}
+                Err(RecvTimeoutError::Timeout) if was_running && Instant::now() < end => {}
+                Err(RecvTimeoutError::Timeout) if was_running => {
+                    return Err("udev does not get to its end".to_owned());
+                }
                 Err(RecvTimeoutError::Timeout) => {
                     let runs =
                         |state: State| state.is_active && !state.suspended && !state.has_inactive;

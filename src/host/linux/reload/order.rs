@@ -23,9 +23,9 @@ pub fn changed<'r>(kernel: &Kernel, reload: &'r Reload) -> Option<&'r str> {
             let inactive = kernel.table(&device.uuid, true)?;
             Ok(!found.has_inactive || is_table(&inactive, &found.inactive))
         };
-        // A layer that goes must be open to nobody but devices of the stack.
-        let is_held = gone.contains(&device.uuid.as_str())
-            && state.open_count > holders(reload, found.number);
+        // A layer that goes, and a stack that was not used, must be open to nobody but devices of the stack.
+        let is_closed = reload.is_unused || gone.contains(&device.uuid.as_str());
+        let is_held = is_closed && state.open_count > holders(reload, found.number);
         let is_live = is_table(&kernel.table(&device.uuid, false)?, &found.live);
         Ok(now == was && !is_held && is_live && waits()?)
     };
@@ -101,19 +101,31 @@ fn prepare(kernel: &Kernel, reload: &Reload) -> Result<(), String> {
 /// # Errors
 /// Everything that failed.
 pub fn finish(kernel: &Kernel, reload: &Reload) -> Result<(), String> {
-    let mut finishing = Finishing { kernel, reload, failed: BTreeSet::new(), errors: Vec::new() };
+    let mut finishing = Finishing {
+        kernel,
+        reload,
+        failed: BTreeSet::new(),
+        down: BTreeSet::new(),
+        errors: Vec::new(),
+    };
     for step in reload.steps.iter().filter(|step| step.verb == Verb::Resume) {
         finishing.resume(step.device);
     }
-    for step in reload.steps.iter().filter(|step| step.verb == Verb::Remove) {
-        // Nothing reads an emptied layer: one that cannot be removed yet does no harm.
-        if let Some(device) = reload.devices.get(step.device)
-            && finishing.errors.is_empty()
-        {
-            let _ = kernel.remove(&device.uuid, device.rules);
+    for place in &reload.bottom_up {
+        if finishing.failed.contains(place) {
+            finishing.stay_old(*place);
         }
     }
     if finishing.errors.is_empty() { Ok(()) } else { Err(finishing.errors.join("; ")) }
+}
+
+/// Takes away layers that were emptied. Nothing reads them: one that cannot be removed yet does no harm.
+pub fn remove_emptied(kernel: &Kernel, reload: &Reload) {
+    for step in reload.steps.iter().filter(|step| step.verb == Verb::Remove) {
+        if let Some(device) = reload.devices.get(step.device) {
+            let _ = kernel.remove(&device.uuid, device.rules);
+        }
+    }
 }
 
 struct Finishing<'a> {
@@ -121,6 +133,8 @@ struct Finishing<'a> {
     reload: &'a Reload,
     /// Devices that do not have the table they should have.
     failed: BTreeSet<usize>,
+    /// Devices that stay suspended.
+    down: BTreeSet<DevNumber>,
     errors: Vec<String>,
 }
 
@@ -128,49 +142,69 @@ impl Finishing<'_> {
     fn resume(&mut self, place: usize) {
         let Some(device) = self.reload.devices.get(place) else { return };
         if below_then(self.reload, device).iter().any(|below| self.failed.contains(below)) {
-            self.stay_old(place, device);
+            self.failed.insert(place);
             return;
         }
         let state = self.kernel.state(&device.uuid).ok().flatten();
         let is_down =
             state.is_some_and(|state| state.suspended || state.has_inactive || !state.is_active);
-        if is_down && let Err(why) = self.kernel.resume(&device.uuid, device.rules) {
+        if is_down && let Err(why) = self.resume_or_again(device) {
             self.errors.push(format!("cannot resume {}: {why}", device.name));
-            self.stay_old(place, device);
+            self.failed.insert(place);
         }
     }
 
-    fn stay_old(&mut self, place: usize, device: &ReloadDevice) {
-        self.failed.insert(place);
-        let stays = |why: &str| format!("{} stays suspended: {why}", device.name);
-        let Some(found) = &device.found else { return };
-        let lies_on_gone = self.reload.steps.iter().any(|step| {
-            let gone = self.reload.devices.get(step.device).and_then(|gone| gone.found.as_ref());
-            let names = |gone: &Found| {
-                found.live.iter().flat_map(TargetLine::devices).any(|below| below == gone.number)
-            };
-            step.verb == Verb::Remove && gone.is_some_and(names)
-        });
-        if lies_on_gone {
-            self.errors.push(stays("its old table lies on a layer that was emptied"));
-            return;
-        }
-        let old = || -> Result<(), String> {
-            let live = self.kernel.table(&device.uuid, false)?;
-            if is_table(&live, &found.live) {
-                if self.kernel.state(&device.uuid)?.is_some_and(|state| state.has_inactive) {
-                    self.kernel.clear(&device.uuid)?;
-                }
+    /// Once more, as long as the new table still waits: the kernel drops one that it cannot take.
+    fn resume_or_again(&self, device: &ReloadDevice) -> Result<(), String> {
+        self.kernel.resume(&device.uuid, device.rules).or_else(|why| {
+            let state = self.kernel.state(&device.uuid)?;
+            if state.is_some_and(|state| state.has_inactive) || device.table.is_none() {
+                self.kernel.resume(&device.uuid, device.rules)
             } else {
-                let old: Vec<Line> = found.live.iter().map(line).collect();
-                self.kernel.load(&device.uuid, &old, found.read_only)?;
+                Err(why)
             }
-            self.kernel.resume(&device.uuid, device.rules)
+        })
+    }
+
+    /// With its old table again, unless that leads to what was emptied, or to what stays suspended. A layer
+    /// that could not be emptied stays suspended as well: its parts are others' now.
+    fn stay_old(&mut self, place: usize) {
+        let Some(device) = self.reload.devices.get(place) else { return };
+        let Some(found) = &device.found else { return };
+        let is_removed = |number: DevNumber| {
+            self.reload.steps.iter().any(|step| {
+                let gone =
+                    self.reload.devices.get(step.device).and_then(|gone| gone.found.as_ref());
+                step.verb == Verb::Remove && gone.is_some_and(|gone| gone.number == number)
+            })
         };
-        match old() {
-            Ok(()) => self.errors.push(format!("{} has its old table", device.name)),
-            Err(why) => self.errors.push(stays(&why)),
+        let mut below = found.live.iter().flat_map(TargetLine::devices);
+        let why = if is_removed(found.number) {
+            Some("it could not be emptied".to_owned())
+        } else if below.any(|below| is_removed(below) || self.down.contains(&below)) {
+            Some("what its old table leads to was emptied, or is suspended".to_owned())
+        } else {
+            self.give_old(device, found).err()
+        };
+        match why {
+            Some(why) => {
+                self.down.insert(found.number);
+                self.errors.push(format!("{} stays suspended: {why}", device.name));
+            }
+            None => self.errors.push(format!("{} has its old table", device.name)),
         }
+    }
+
+    fn give_old(&self, device: &ReloadDevice, found: &Found) -> Result<(), String> {
+        if is_table(&self.kernel.table(&device.uuid, false)?, &found.live) {
+            if self.kernel.state(&device.uuid)?.is_some_and(|state| state.has_inactive) {
+                self.kernel.clear(&device.uuid)?;
+            }
+        } else {
+            let old: Vec<Line> = found.live.iter().map(line).collect();
+            self.kernel.load(&device.uuid, &old, found.read_only)?;
+        }
+        self.kernel.resume(&device.uuid, device.rules)
     }
 }
 
@@ -247,10 +281,8 @@ impl GoingBack<'_> {
 
     /// What lies on a device that cannot be resumed stays suspended.
     fn resume(&mut self) {
-        let suspended = self.reload.steps.iter().filter(|step| step.verb == Verb::Suspend);
-        let held: BTreeSet<usize> = suspended.map(|step| step.device).collect();
         let mut failed: BTreeSet<DevNumber> = BTreeSet::new();
-        for place in self.reload.bottom_up.iter().filter(|place| held.contains(place)) {
+        for place in &self.reload.bottom_up {
             let device = self.reload.devices.get(*place);
             let Some((device, found)) = device.and_then(|d| Some((d, d.found.as_ref()?))) else {
                 continue;
@@ -259,7 +291,7 @@ impl GoingBack<'_> {
             let state = self.kernel.state(&device.uuid).ok().flatten();
             if below.any(|below| failed.contains(&below)) {
                 failed.insert(found.number);
-            } else if state.is_some_and(|state| state.suspended) {
+            } else if !found.suspended && state.is_some_and(|state| state.suspended) {
                 let resumed = self.kernel.resume(&device.uuid, device.rules);
                 if !self.note("resume", device, resumed) {
                     failed.insert(found.number);

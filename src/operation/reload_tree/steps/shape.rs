@@ -80,7 +80,10 @@ impl<'d> Shape<'d> {
         // The kernel reads what lies below while it takes a table.
         if !self.loaded.is_empty() {
             let all = self.below_now.iter().chain(&self.below_then).flatten();
-            under.extend(all.filter(|below| !self.live_is_empty(**below)));
+            let over_grown = self.above(&self.grown);
+            let is_thawed =
+                |below: &usize| !self.live_is_empty(*below) && !over_grown.contains(below);
+            under.extend(all.copied().filter(is_thawed));
         }
         self.thawed = &(&is_suspended & &under) - &self.grown;
         let left = &is_suspended - &self.thawed;
@@ -104,9 +107,19 @@ impl<'d> Shape<'d> {
             let before = self.grown.len();
             self.grown = &self.grown - &affected;
             if self.grown.len() == before {
-                return running;
+                return &running | &self.pools_over_grown();
             }
         }
+    }
+
+    /// A thin pool takes longer metadata or data only when it is resumed; with what lies upon it.
+    fn pools_over_grown(&self) -> BTreeSet<usize> {
+        let is_pool = |index: &usize| {
+            let live = self.devices.get(*index).map_or(&[][..], StackDevice::live);
+            live.iter().any(|line| line.target == "thin-pool")
+        };
+        let pools: BTreeSet<usize> = self.above(&self.grown).into_iter().filter(is_pool).collect();
+        &self.above(&pools) | &pools
     }
 
     fn live_is_empty(&self, index: usize) -> bool {
