@@ -114,6 +114,11 @@ fn go_on(way: &str, old: &str, new: &str) {
     let run = newest_run();
     if way == "resume" {
         lvmend(&format!("resume {run}")).exits(0);
+        // An emptied layer leads nowhere: where the last call was missed, the next plan takes it away.
+        if tables() != new {
+            assert_eq!(without_layer(&tables()), new);
+            lvmend("apply --yes /tmp/plan.yaml").exits(0);
+        }
         return;
     }
     let back = lvmend(&format!("rollback {run}"));
