@@ -132,9 +132,11 @@ impl ReloadTree {
     /// Whether a device is as it should be.
     fn is_done(device: &StackDevice, live: &Live, numbers: &Numbers<'_>) -> bool {
         match (&device.then, live.mapped_of_layer(&device.layer)) {
-            // An emptied layer that could not be removed yet leads nowhere.
+            // A layer that this emptied and that could not be removed yet leads nowhere; one that was
+            // found empty has only to go.
             (Then::Gone, found) => found.is_none_or(|found| {
-                !found.suspended
+                device.is_reloaded()
+                    && !found.suspended
                     && !found.has_inactive
                     && !found.live.is_empty()
                     && found.live.iter().all(|line| line.target == "error")

@@ -135,6 +135,14 @@ fn a_layer_that_left_is_emptied_first_and_goes() {
 }
 
 #[test]
+fn a_layer_that_was_emptied_already_only_has_to_go() {
+    let mut inventory = with(&MIRROR);
+    unknown(&mut inventory, "vg-mir_mimagetmp_2", 20, "0 1024 error");
+    // That it was not done before is part of the story.
+    assert!(story(&inventory, MATCHING).contains("> remove vg-mir_mimagetmp_2\n"));
+}
+
+#[test]
 fn strays_stay_until_their_removal_is_accepted() {
     let mut inventory = with(&["vg-lin"]);
     let uuid = unknown(&mut inventory, "vg-lost", 20, "0 2048 linear 8:0 40000");
