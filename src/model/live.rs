@@ -12,7 +12,9 @@ use crate::ids::{DeviceName, ForeignText, LvUuid, VgUuid};
 use crate::model::device::Device;
 
 pub use lvm_setup::{LeftOut, LvmSetup, LvmVersion};
-pub use mapped::{DevNumber, LvmLayer, MappedDevice, TargetLine, lvm_device_name};
+pub use mapped::{
+    DevNumber, LvmLayer, MappedDevice, TargetLine, device_of_option, lvm_device_name,
+};
 pub use pool_status::{PoolCounts, PoolMode, PoolStatus};
 pub use uses::{Mount, Opener, Use};
 

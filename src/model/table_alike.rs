@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::ids::PvUuid;
 use crate::model::derived_tables::DerivedTable;
 use crate::model::inventory::Inventory;
-use crate::model::live::{DevNumber, Live, LvmLayer, MappedDevice, TargetLine};
+use crate::model::live::{DevNumber, Live, LvmLayer, MappedDevice, TargetLine, device_of_option};
 use crate::model::table::{TableLine, Word};
 use crate::model::vg::Vg;
 
@@ -48,9 +48,8 @@ impl<'i> Numbers<'i> {
         let word = |word: &str| {
             let known = DevNumber::parse(word).and_then(|number| self.word(number));
             let option = || {
-                let (name, number) = word.split_once(':')?;
-                let layer = DevNumber::parse(number).and_then(|number| self.layer(number))?;
-                Some(Word::Option(name.to_owned(), layer))
+                let (name, number) = device_of_option(word)?;
+                Some(Word::Option(name.to_owned(), self.layer(number)?))
             };
             known.or_else(option).unwrap_or_else(|| Word::text(word))
         };

@@ -125,11 +125,19 @@ pub struct TargetLine {
 }
 
 impl TargetLine {
-    /// The devices its arguments name.
+    /// The devices its arguments name, also behind the name of an option and a colon.
     pub fn devices(&self) -> Vec<DevNumber> {
         let words = self.args.raw().split_whitespace();
-        words.filter(|word| word.contains(':')).filter_map(DevNumber::parse).collect()
+        let number = |word| DevNumber::parse(word).or_else(|| Some(device_of_option(word)?.1));
+        words.filter_map(number).collect()
     }
+}
+
+/// A word such as `meta_device:253:1`: the option, and the device.
+pub fn device_of_option(word: &str) -> Option<(&str, DevNumber)> {
+    let (name, number) = word.split_once(':')?;
+    let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic());
+    Some((name, DevNumber::parse(number).filter(|_| is_name)?))
 }
 
 impl fmt::Display for TargetLine {
@@ -220,5 +228,8 @@ mod tests {
         assert_eq!(line("8:16 2048").devices(), [DevNumber { major: 8, minor: 16 }]);
         assert_eq!(line("3 0 region_size 4096 2 - - 253:1 253:2").devices().len(), 2);
         assert!(line("meta_device:x").devices().is_empty());
+        let behind = line("253:2 0 4 J 2 meta_device:253:1 internal_hash:crc32c").devices();
+        assert_eq!(behind.iter().map(|number| number.minor).collect::<Vec<_>>(), [2, 1]);
+        assert!(line("1:2:3").devices().is_empty());
     }
 }

@@ -212,10 +212,7 @@ impl<'r> Tree<'r> {
 
 fn named(line: &LoadLine) -> Vec<String> {
     let key = |word: &LoadWord| match word {
-        LoadWord::Text(text) => {
-            let number = text.rsplit_once('=').map_or(text.as_str(), |(_, number)| number);
-            DevNumber::parse(number).map(|number| number.to_string())
-        }
+        LoadWord::Text(text) => DevNumber::parse(text).map(|number| number.to_string()),
         LoadWord::Created(place) => Some(format!("made {place}")),
     };
     line.args.iter().filter_map(key).collect()
