@@ -20,6 +20,7 @@ use clap::{CommandFactory, Parser};
 use crate::cli::args::{Args, Command, HistoryCommand, RunsCommand};
 use crate::cli::exit::Exit;
 use crate::cli::output::{Output, talk};
+use crate::host::linux::program_guard;
 use crate::host::linux::reload::guard;
 
 /// Who writes: program and version.
@@ -44,6 +45,11 @@ fn obey(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     if arguments.get(1).is_some_and(|word| word == guard::COMMAND) {
         return stand_by();
+    }
+    if let [_, command, program @ ..] = arguments.as_slice()
+        && command == program_guard::COMMAND
+    {
+        return program_guard::run(program).into();
     }
     let args = match Args::try_parse_from(arguments) {
         Ok(args) => args,

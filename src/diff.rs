@@ -15,16 +15,16 @@ mod pools;
 mod pvs;
 mod recover;
 mod refresh;
+mod refusal;
 mod sound;
 mod tables;
-
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{DeviceName, Digest, ForeignText, LvName, LvUuid, PvUuid};
 use crate::model::device::DiskArea;
 use crate::model::inventory::{Inventory, Realm, VgOnDisk};
+use crate::plan::document::Task;
 use crate::plan::hazard::Hazard;
 use crate::plan::resolve::Goals;
 use crate::units::{Bytes, Sectors};
@@ -42,7 +42,8 @@ pub use pools::{
     RebuiltPool, extents_of, losses, other_coverage, other_trees, unusable,
 };
 pub use refresh::RefreshedLv;
-pub use tables::WrongStack;
+pub use refusal::{Refusal, RefusalCode};
+pub use tables::{WrongStack, half_done_stacks};
 
 /// What a plan comes to in the face of an inventory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -224,120 +225,6 @@ pub struct LostLv {
     pub is_active: bool,
 }
 
-/// The stable code of a refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RefusalCode {
-    /// No metadata of the VG can be trusted.
-    NoMetadata,
-    /// Equal numbers, different content.
-    MetadataBranches,
-    /// One PV on two devices.
-    DuplicatePv,
-    /// No device carries the PV.
-    PvAbsent,
-    /// The PV left the VG meanwhile.
-    PvNotInVg,
-    /// The device given for a PV is not that PV.
-    WrongDevice,
-    /// The device cannot be written.
-    ReadOnlyDevice,
-    /// The PV does not fit on the device.
-    DeviceTooSmall,
-    /// Several devices could be the PV.
-    UnclearDevice,
-    /// The LV exists under another name.
-    LvRenamed,
-    /// The name belongs to another LV.
-    NameTaken,
-    /// Extents belong to somebody else now.
-    ExtentsTaken,
-    /// The LV cannot be brought back from metadata alone.
-    NotRecoverable,
-    /// The PV's layout changed since.
-    LayoutChanged,
-    /// A copy cannot be made.
-    CopyRefused,
-    /// A hazard that the plan does not accept.
-    HazardNotAccepted,
-    /// An operation would meet a world it must not be done to.
-    Unfit,
-    /// Only a running machine can do it.
-    NeedsKernel,
-    /// Somebody uses the volume, or the device.
-    VolumeInUse,
-    /// The plan leaves an LV active that the one to be deactivated goes with, or that needs it.
-    LeftActive,
-    /// A lock manager guards the VG: other hosts may use it.
-    VgShared,
-    /// The VG was handed over.
-    VgExported,
-    /// The VG belongs to another host.
-    ForeignSystemId,
-    /// The VG may not be written.
-    ReadOnlyVg,
-    /// Commands that name the VG may mean another one.
-    AmbiguousVgName,
-    /// A PV stands where LVM does not look.
-    PvLeftOut,
-    /// Tables wait to be taken into use, by whoever resumes next.
-    WaitingTables,
-    /// Devices are suspended.
-    SuspendedDevices,
-    /// A live device that the metadata does not know maps extents that the plan needs.
-    StrayDevice,
-    /// LVM2 cannot do what is asked of it.
-    LvmTooOld,
-    /// The device that is to become a PV is not there.
-    DeviceAbsent,
-    /// Something stands on the device that is to become a PV.
-    DeviceNotBlank,
-    /// Somebody uses the device that is to become a PV.
-    DeviceInUse,
-    /// The run would cut off its own journal.
-    StateDirectory,
-    /// The thin pool is active, and what ails it shows only when it is not.
-    PoolActive,
-    /// LVM's text and the thin pool tell different things.
-    PoolContradiction,
-    /// A rebuild of a thin pool loses more than the plan allows, or what it loses cannot be told.
-    UnknownLoss,
-    /// The VG has too little room.
-    NoRoom,
-}
-
-/// Something that speaks against the plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refusal {
-    /// Its code.
-    pub code: RefusalCode,
-    /// About what.
-    pub object: String,
-    /// Why.
-    pub why: String,
-    /// What to do about it.
-    pub help: Option<String>,
-}
-
-impl Refusal {
-    /// A refusal without advice.
-    pub fn new(code: RefusalCode, object: impl fmt::Display, why: impl Into<String>) -> Self {
-        Self { code, object: object.to_string(), why: why.into(), help: None }
-    }
-
-    /// Whether it may pass by itself: who uses something now may be gone soon.
-    pub fn may_pass(&self) -> bool {
-        self.code == RefusalCode::VolumeInUse
-    }
-
-    /// Adds what to do about it.
-    #[must_use]
-    pub fn with_help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
-        self
-    }
-}
-
 /// What every part of the comparison works with.
 struct Context<'a> {
     inventory: &'a Inventory,
@@ -353,6 +240,12 @@ impl Context<'_> {
             Realm::Live => on_live,
         }
     }
+}
+
+/// Whether the plan changes the VG's metadata, rather than only looking and copying.
+fn writes_metadata(goals: &Goals, diff: &Diff) -> bool {
+    diff.changes.iter().any(Change::writes_metadata)
+        || goals.tasks.iter().any(Task::writes_metadata)
 }
 
 /// Compares goals with an inventory.
@@ -382,7 +275,7 @@ pub fn diff(goals: &Goals, inventory: &Inventory) -> Diff {
     refresh::stale_lvs(&context, &base, &mut diff);
     tables::wrong_stacks(&context, &base, &mut diff);
     busy::idle_mount_points(&context, &mut diff);
-    if diff.changes.iter().any(Change::writes_metadata) {
+    if writes_metadata(goals, &diff) {
         pvs::refuse_read_only(&context, &base, &mut diff);
         pvs::refuse_absent(&context, &base, &mut diff);
     }

@@ -8,6 +8,7 @@ mod pools;
 mod pv;
 mod raid;
 mod set_aside;
+mod surroundings;
 mod tables;
 mod texts;
 
@@ -21,6 +22,7 @@ use crate::model::device::{Content, Device, MetadataArea, RingContent, SlotText}
 use crate::model::inventory::{Inventory, VgOnDisk};
 use crate::model::live::Live;
 use crate::model::signature::ForeignSignature;
+use crate::model::surroundings::Surroundings;
 use crate::model::timeline::{MetadataText, Place, Source, Timeline};
 use crate::model::vg::Vg;
 use crate::units::Bytes;
@@ -51,8 +53,21 @@ pub struct Scope {
     pub targets: Vec<String>,
     /// Whether contents of LVs will be read.
     pub contents: bool,
+    /// What tasks and checks need of the machine.
+    pub needs: Needs,
     /// Thin pools whose metadata is judged on a copy, and where that is made.
     pub pools: Option<JudgedPools>,
+}
+
+/// What tasks and checks need of the machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Programs, as the plan calls them.
+    pub programs: Vec<String>,
+    /// Directories on which something is mounted.
+    pub mount_points: Vec<String>,
+    /// LVs of which it has to be known what stands on them.
+    pub lvs: Vec<LvName>,
 }
 
 /// Thin pools whose metadata is judged on a copy.
@@ -74,6 +89,7 @@ impl Scope {
             files: Vec::new(),
             targets: Vec::new(),
             contents: false,
+            needs: Needs { programs: Vec::new(), mount_points: Vec::new(), lvs: Vec::new() },
             pools: None,
         }
     }
@@ -126,6 +142,7 @@ fn take_knowing(host: &dyn ReadHost, scope: &Scope, known: Option<&Inventory>) -
         bad_files,
         texts: BTreeMap::new(),
         raid_metas: BTreeMap::new(),
+        surroundings: Surroundings::default(),
         pools: BTreeMap::new(),
         trials: BTreeMap::new(),
         live,
@@ -141,6 +158,7 @@ fn take_knowing(host: &dyn ReadHost, scope: &Scope, known: Option<&Inventory>) -
     if scope.contents {
         inventory.raid_metas = raid::look_at_legs(host, &inventory);
     }
+    inventory.surroundings = surroundings::look_at(host, &inventory, &scope.needs);
     inventory.pools = pools::look_at_pools(host, &inventory);
     inventory.trials = pools::judge_pools(host, &inventory, scope.pools.as_ref(), known);
     inventory

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::{HostError, Progress};
 use crate::ids::{Digest, OperationId, PlanName, VgName, VgUuid};
-use crate::operation::Risk;
+use crate::operation::{Risk, Stage};
 use crate::units::Bytes;
 
 pub use abandon::{abandon, give_up, given_up, has_evidence};
@@ -79,6 +79,8 @@ pub struct StepReport {
     pub title: String,
     /// How much it can cost.
     pub risk: Risk,
+    /// Whether it belongs to the plan's states, its tasks or its checks.
+    pub stage: Stage,
     /// Where it stands.
     pub state: run_state::StepState,
     /// Why it failed, when it did.
@@ -87,6 +89,8 @@ pub struct StepReport {
     pub sha256: Option<Digest>,
     /// Bytes written to a file, holes not counted.
     pub written: Bytes,
+    /// What is worth knowing of it.
+    pub notes: Vec<String>,
 }
 
 /// What became of a run.
@@ -130,6 +134,15 @@ pub enum Event {
     StepFailed(String),
     /// Somebody uses what must be free, and is given time to go.
     Waits(String),
+    /// What failed is tried again.
+    TriesAgain {
+        /// Which attempt that was, counted from 1.
+        attempt: u8,
+        /// How many there may be.
+        of: u8,
+        /// Why it failed.
+        why: String,
+    },
     /// A long act goes on.
     Progress(Progress),
     /// The run turns back.

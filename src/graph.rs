@@ -18,7 +18,7 @@ use crate::plan::document::Acceptance;
 use crate::plan::hazard::Hazard;
 
 pub use build::build;
-pub use order::ordered;
+pub use order::{Turns, ordered};
 
 /// Operations in the order in which they are done, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +54,8 @@ pub enum Reason {
     ReadBefore(Resource),
     /// Tasks follow states, checks follow both.
     Stage,
+    /// Tasks are done in the order of the plan.
+    Turn,
 }
 
 impl std::fmt::Display for Reason {
@@ -64,6 +66,7 @@ impl std::fmt::Display for Reason {
             Self::SameResource(resource) => write!(f, "both write {resource}"),
             Self::ReadBefore(resource) => write!(f, "changes {resource}, read before"),
             Self::Stage => f.write_str("tasks follow states, checks follow both"),
+            Self::Turn => f.write_str("tasks are done in the order of the plan"),
         }
     }
 }

@@ -16,6 +16,8 @@ pub mod thin_rebuild;
 pub mod thin_tools;
 pub mod thin_trial;
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::ids::{DeviceName, Digest, ForeignText};
@@ -114,6 +116,22 @@ pub trait ReadHost {
         None
     }
 
+    /// Where a program is that a plan names: an absolute path, or a name that is looked for.
+    ///
+    /// # Errors
+    /// Why it is not run, for people.
+    fn find_program(&self, _name: &str) -> Result<String, String> {
+        Err("only a running machine runs programs".to_owned())
+    }
+
+    /// Whether something can be mounted there.
+    ///
+    /// # Errors
+    /// Why not, for people.
+    fn mount_point(&self, _path: &str) -> Result<(), String> {
+        Err("only a running machine mounts file systems".to_owned())
+    }
+
     /// How many bytes of a device from here on are certainly zero, as far as it knows.
     ///
     /// # Errors
@@ -124,12 +142,14 @@ pub trait ReadHost {
 }
 
 /// What came of an act.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Performed {
     /// The digest of content that was read as a whole.
     pub sha256: Option<Digest>,
     /// How many bytes were written to a file, holes not counted.
     pub written: Bytes,
+    /// What is worth knowing of it, for people.
+    pub notes: Vec<String>,
 }
 
 /// A file that is to be kept with the run.
@@ -171,9 +191,39 @@ pub enum ActError {
         /// What it said on stderr, with a colon in front; empty when nothing.
         said: String,
     },
+    /// A program of the plan failed.
+    #[error("{command} {ended}{said}")]
+    Program {
+        /// As it was run.
+        command: String,
+        /// How it ended.
+        ended: String,
+        /// What it said last, with a colon in front; empty when nothing.
+        said: String,
+    },
+    /// What it worked on is lost.
+    #[error("{0}")]
+    Lost(String),
+    /// Somebody asked the run to stop.
+    #[error("asked to stop")]
+    Stopped,
     /// This world has no way to do it.
     #[error("this host cannot do that: {0}")]
     Unsupported(&'static str),
+}
+
+impl ActError {
+    /// Whether there is no sense in trying once more.
+    pub const fn is_final(&self) -> bool {
+        match self {
+            Self::Program { .. } | Self::Lost(_) | Self::Stopped | Self::Unsupported(_) => true,
+            Self::Host(_)
+            | Self::ContentDiffers { .. }
+            | Self::Overtaken(_)
+            | Self::Busy(_)
+            | Self::Command { .. } => false,
+        }
+    }
 }
 
 /// How far a long act has come.
@@ -214,6 +264,9 @@ pub trait WriteHost: ReadHost {
     /// # Errors
     /// [`HostError`], when something is left.
     fn clean_up(&mut self, copy: &CopyFile) -> Result<(), HostError>;
+
+    /// From now on long acts end when this is set.
+    fn heed(&mut self, _stop: &Arc<AtomicBool>) {}
 
     /// What the last act made that is to be kept with the run, once.
     fn take_kept(&mut self) -> Option<KeptFile> {

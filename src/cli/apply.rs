@@ -84,6 +84,7 @@ fn try_apply(args: &Args, apply: &Apply, output: &mut Output) -> Result<Exit, Ex
     let sealed = planned.seal(&wanted.plan, PROGRAM, review);
     let mut copy = evidence_copy(apply, output)?;
     let stop = stop_flag(output)?;
+    host.heed(&stop);
     let mut talker = Talker::new();
     let mut engine = Engine {
         host: host.as_mut(),

@@ -249,6 +249,7 @@ fn try_take_up(args: &Args, run: &str, output: &mut Output, way: Way) -> Result<
     refuse_locked(&world, &begun.started.vg_name, wait, output)?;
     let resumer = Resumer { program: PROGRAM.to_owned(), time: host.now() };
     let stop = stop_flag(output)?;
+    host.heed(&stop);
     let mut talker = Talker::new();
     let mut engine = Engine {
         host: host.as_mut(),

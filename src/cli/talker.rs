@@ -88,6 +88,10 @@ impl Listener for Talker {
                 talk(&format!("     failed: {}", ForeignText::from(why)));
             }
             Event::Waits(why) => talk(&format!("     waiting: {}", ForeignText::from(why))),
+            Event::TriesAgain { attempt, of, why } => {
+                let why = ForeignText::from(why);
+                talk(&format!("     attempt {attempt} of {of} failed: {why}"));
+            }
             Event::Progress(progress) => self.progress(progress),
             Event::RollbackBegins(why) => {
                 talk(&format!("going back: {}", ForeignText::from(why)));

@@ -7,7 +7,7 @@ use crate::cli::PROGRAM;
 use crate::cli::args::Args;
 use crate::cli::exit::Exit;
 use crate::cli::output::{Output, talk};
-use crate::discover::{self, Depth, JudgedPools, Scope};
+use crate::discover::{self, Depth, JudgedPools, Needs, Scope};
 use crate::host::image::{self, ImageFile};
 use crate::host::linux::lvm_lock::VgLocks;
 use crate::host::linux::run_lock::{RunLock, RunLockError};
@@ -18,7 +18,7 @@ use crate::ids::{ForeignText, LvName, VgName, VgUuid};
 use crate::model::inventory::{Inventory, VgOnDisk};
 use crate::operation::Signature;
 use crate::plan::Plan;
-use crate::plan::document::{CopyTarget, PoolMethod, Task};
+use crate::plan::document::{CopyTarget, CopyTask, PoolMethod, Task};
 use crate::plan::resolve::files_named;
 use crate::report::time;
 
@@ -140,13 +140,19 @@ pub fn scope(args: &Args, depth: Depth) -> Scope {
 
 /// What discovery looks at for this plan.
 pub fn scope_for(args: &Args, plan: &Plan) -> Scope {
-    let targets = plan.document.tasks.iter().filter_map(|task| {
-        let Task::Copy(copy) = task;
-        match &copy.to {
-            CopyTarget::File(path) => Some(path.clone()),
-            CopyTarget::LogicalVolume(_) => None,
+    let (mut targets, mut needs) = (Vec::new(), Needs::default());
+    for task in &plan.document.tasks {
+        match task {
+            Task::Copy(CopyTask { to: CopyTarget::File(path), .. }) => targets.push(path.clone()),
+            Task::Copy(CopyTask { to: CopyTarget::LogicalVolume(_), .. }) => {}
+            Task::SnapshotBackup(backup) => {
+                let programs = backup.run.iter().filter_map(|run| run.argv.first().cloned());
+                needs.programs.extend(programs);
+                needs.mount_points.push(backup.mount.at.clone());
+                needs.lvs.push(backup.origin.clone());
+            }
         }
-    });
+    }
     let pools = plan.document.thin_pools.iter().filter_map(|(name, wanted)| {
         let rebuild = wanted.metadata.as_ref()?.method == PoolMethod::Rebuild;
         Some((name.clone(), rebuild))
@@ -161,8 +167,9 @@ pub fn scope_for(args: &Args, plan: &Plan) -> Scope {
     Scope {
         pools,
         files: files_named(plan),
-        targets: targets.collect(),
+        targets,
         contents,
+        needs,
         ..scope(args, Depth::History)
     }
 }

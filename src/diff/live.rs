@@ -11,7 +11,7 @@ mod stray;
 mod tables;
 mod users;
 
-use crate::diff::{Base, Change, Context, Diff, Refusal, RefusalCode};
+use crate::diff::{Base, Context, Diff, Refusal, RefusalCode, writes_metadata};
 use crate::model::inventory::Realm;
 use crate::model::live::Live;
 use crate::model::vg::Vg;
@@ -37,8 +37,8 @@ pub(super) fn check(context: &Context<'_>, base: &Base, has_work: bool, diff: &m
             return;
         }
     };
-    let subject =
-        Subject { context, base, live, writes: diff.changes.iter().any(Change::writes_metadata) };
+    let writes = writes_metadata(context.goals, diff);
+    let subject = Subject { context, base, live, writes };
     if !has_work {
         left_out::check_attached(&subject, diff);
         return;

@@ -9,7 +9,8 @@ mod verdict;
 use std::collections::BTreeSet;
 
 use crate::diff::{Base, BaseVersion, Change, Context, Diff, Refusal, RefusalCode};
-use crate::ids::LvUuid;
+use crate::ids::{LvUuid, VgUuid};
+use crate::model::inventory::Inventory;
 use crate::model::live::MappedDevice;
 use crate::model::table_goal::{StackDevice, Then};
 use crate::plan::resolve::TablesGoal;
@@ -51,7 +52,7 @@ pub fn wrong_stacks(context: &Context<'_>, base: &Base, diff: &mut Diff) {
     if goal.is_none() && !has_work {
         return;
     }
-    let look = Look::new(context, base, live);
+    let look = Look::new(context.inventory, live, &base.vg, &context.goals.removable);
     for stack in stacks::all(live, &base.vg, &look.derived, &look.numbers) {
         let is_wanted = goal.is_some_and(|goal| is_of_goal(goal, &stack));
         let is_half_done = has_work && is_half_done(&stack);
@@ -80,12 +81,37 @@ fn judge(look: &Look<'_>, stack: &Stack<'_>, is_wanted: bool, diff: &mut Diff) {
             let is_wrong = verdict.wrong.devices.iter().any(StackDevice::is_wrong);
             diff.changes.extend(is_wrong.then_some(Change::ReloadStack(Box::new(verdict.wrong))));
         }
-        Err(why) if is_wanted || is_half_done(stack) => {
+        Err(why) => {
             let names: Vec<String> = stack.devices.iter().map(|m| m.name.to_string()).collect();
             diff.notes.push(format!("{} left as they are: {why}", names.join(", ")));
         }
-        Err(_) => {}
     }
+}
+
+/// The stacks of this LV of which devices are suspended or have a table that waits, and what takes them
+/// out of that.
+///
+/// # Errors
+/// Why one of them is left alone, for people.
+pub fn half_done_stacks(
+    inventory: &Inventory,
+    vg: VgUuid,
+    lv: LvUuid,
+) -> Result<Vec<WrongStack>, String> {
+    let current = inventory.vgs.get(&vg).and_then(|on_disk| on_disk.current.as_deref());
+    let (Some(live), Some(vg)) = (inventory.live.as_deref(), current) else {
+        return Ok(Vec::new());
+    };
+    let none = BTreeSet::new();
+    let look = Look::new(inventory, live, vg, &none);
+    let mut found = Vec::new();
+    for stack in stacks::all(live, vg, &look.derived, &look.numbers) {
+        if is_half_done(&stack) && stack.lvs().any(|of| of == lv) {
+            found.push(look.stack(&stack, false)?.wrong);
+        }
+    }
+    found.retain(|wrong| wrong.devices.iter().any(StackDevice::is_wrong));
+    Ok(found)
 }
 
 fn refuse_on_images(context: &Context<'_>, base: &Base, diff: &mut Diff) {

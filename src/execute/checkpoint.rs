@@ -71,6 +71,9 @@ impl Checkpoint {
                 | Act::CopyToFile { .. }
                 | Act::CompareContent { .. }
                 | Act::Run(_)
+                | Act::AwaitDevice { .. }
+                | Act::RunWhenFree(_)
+                | Act::RunProgram(_)
                 | Act::WriteLocked(_)
                 | Act::RebuildThin(_)
                 | Act::CopyToDevice { .. } => {}

@@ -68,6 +68,7 @@ pub fn apply(
         id: operation.id(),
         title: operation.contract().title(),
         risk: operation.contract().risk(world.realm),
+        stage: operation.stage(),
     };
     let started = RunStarted {
         format_version: FORMAT_VERSION,
@@ -131,6 +132,7 @@ pub(crate) fn forward(run: &mut Run<'_, '_>) -> Result<(), RunError> {
         match step::step(run, index)? {
             step::Ended::Applied => {}
             step::Ended::Failed(why) => return rollback::after_failure(run, &why),
+            step::Ended::Stopped(why) => return run.record(Record::Stopped { why }),
         }
     }
     run.record(Record::Finished { outcome: Outcome::Done, why: None })
@@ -175,10 +177,12 @@ pub fn report(name: &str, place: &str, state: &RunState) -> RunReport {
         id: intent.id.clone(),
         title: intent.title.clone(),
         risk: intent.risk,
+        stage: intent.stage,
         state: step.state,
         why: step.why.clone(),
         sha256: step.sha256,
         written: step.written,
+        notes: step.notes.clone(),
     });
     RunReport {
         run: name.to_owned(),

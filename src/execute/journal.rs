@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::execute::Outcome;
-use crate::host::{HostError, RunStore};
+use crate::host::{HostError, Performed, RunStore};
 use crate::ids::{DeviceName, Digest, OperationId, PlanName, VgName, VgUuid};
 use crate::model::inventory::Realm;
-use crate::operation::{Risk, Signature};
+use crate::operation::{Risk, Signature, Stage};
 use crate::plan::document::OnFailure;
 use crate::units::Bytes;
 
@@ -43,6 +43,9 @@ pub enum Record {
         sha256: Option<Digest>,
         /// Bytes written to a file.
         written: Bytes,
+        /// What is worth knowing of it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<String>,
     },
     /// A step failed.
     StepFailed {
@@ -96,6 +99,14 @@ pub enum Record {
     },
 }
 
+impl Record {
+    /// A step was done, and this came of it.
+    pub fn applied(step: usize, performed: Performed) -> Self {
+        let Performed { sha256, written, notes } = performed;
+        Self::StepApplied { step, sha256, written, notes }
+    }
+}
+
 /// What a run sets out to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunStarted {
@@ -143,6 +154,14 @@ pub struct StepIntent {
     pub title: String,
     /// How much it can cost.
     pub risk: Risk,
+    /// Whether it belongs to the plan's states, its tasks or its checks.
+    #[serde(default = "state")]
+    pub stage: Stage,
+}
+
+/// What a step belonged to when journals did not say it.
+const fn state() -> Stage {
+    Stage::State
 }
 
 /// What a failed step left behind.

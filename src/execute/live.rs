@@ -1,6 +1,8 @@
 //! Steps on a running machine. LVM2 writes there, and so may anybody else: what a step did is told
 //! by looking, never by an exit code alone; what others did meanwhile stays.
 
+mod attempts;
+
 use std::time::Duration;
 
 use crate::execute::engine::Run;
@@ -60,10 +62,13 @@ pub(crate) fn step(run: &mut Run<'_, '_>, index: usize) -> Result<Ended, RunErro
     };
     let after = standing(&lowered.predicted, run.state.started.vg);
     run.record(Record::StepStarted { step: index, checkpoint: None, after })?;
+    if let Some(attempts) = operation.contract().attempts() {
+        return attempts::attempts(run, index, &operation, lowered, attempts);
+    }
     for _ in 0..TRIES {
         match act(run, &operation, &lowered) {
-            Verdict::Done(Performed { sha256, written }) => {
-                run.record(Record::StepApplied { step: index, sha256, written })?;
+            Verdict::Done(performed) => {
+                run.record(Record::applied(index, performed))?;
                 run.tell(Event::StepDone);
                 return Ok(Ended::Applied);
             }

@@ -160,8 +160,7 @@ fn settle_step(run: &mut Run<'_, '_>, index: usize) -> Result<Settled, RunError>
             if let Some(why) = not_confirmed(run, index) {
                 return fail(run, Left::Everything, why);
             }
-            let Performed { sha256, written } = Performed::default();
-            run.record(Record::StepApplied { step: index, sha256, written })?;
+            run.record(Record::applied(index, Performed::default()))?;
             Ok(Settled::GoOn)
         }
         BytesProbe::Foreign { device, offset } => {
@@ -187,6 +186,15 @@ fn settle_without_bytes(run: &mut Run<'_, '_>, index: usize) -> Result<Settled, 
     let Some(operation) = run.graph.operations.get(index).cloned() else {
         return Ok(Settled::GoOn);
     };
+    if operation.contract().attempts().is_some() {
+        // Whatever comes next: nothing stays suspended, mounted or made.
+        live::undo(run, index).map_err(|why| {
+            not_possible(
+                &run.name,
+                format!("cannot go on: what step {} made is not gone: {why}", index + 1),
+            )
+        })?;
+    }
     // Before looking: a copy that has its name keeps it, whatever is left of its parts.
     clean_up(run, &operation)?;
     let found = match run.state.started.realm {
@@ -195,8 +203,7 @@ fn settle_without_bytes(run: &mut Run<'_, '_>, index: usize) -> Result<Settled, 
     };
     match found {
         Probe::After => {
-            let Performed { sha256, written } = Performed::default();
-            run.record(Record::StepApplied { step: index, sha256, written })?;
+            run.record(Record::applied(index, Performed::default()))?;
         }
         Probe::Neither if run.state.started.realm == Realm::Live => {
             let why = format!("it was interrupted, and {}", live::NEITHER);

@@ -92,6 +92,8 @@ pub struct Step {
     pub sha256: Option<Digest>,
     /// Bytes written to a file.
     pub written: Bytes,
+    /// What is worth knowing of it.
+    pub notes: Vec<String>,
 }
 
 /// Where a run stands.
@@ -140,6 +142,7 @@ impl RunState {
             why: None,
             sha256: None,
             written: Bytes::ZERO,
+            notes: Vec::new(),
         };
         let steps = vec![pending; started.steps.len()];
         Self { started, phase: Phase::Forward, steps, why: None, stopped: false }
@@ -178,11 +181,12 @@ pub fn next(mut state: RunState, record: &Record) -> Result<RunState, Illegal> {
             step.checkpoint = *checkpoint;
             step.after = Some(*after);
         }
-        Record::StepApplied { step, sha256, written } => {
+        Record::StepApplied { step, sha256, written, notes } => {
             let step = started_step(&mut state, *step)?;
             step.state = StepState::Applied;
             step.sha256 = *sha256;
             step.written = *written;
+            step.notes.clone_from(notes);
         }
         Record::StepFailed { step, left, why } => {
             let step = started_step(&mut state, *step)?;

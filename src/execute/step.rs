@@ -18,6 +18,8 @@ pub(crate) enum Ended {
     Applied,
     /// Failed, and why.
     Failed(String),
+    /// Somebody asked to stop in the middle; what it made is gone.
+    Stopped(String),
 }
 
 /// Does one step.
@@ -56,8 +58,7 @@ pub(crate) fn step(run: &mut Run<'_, '_>, index: usize) -> Result<Ended, RunErro
             run.world = lowered.predicted;
             // What stands in new metadata only shows once it is there.
             run.world.pools = observed.pools;
-            let Performed { sha256, written } = performed;
-            run.record(Record::StepApplied { step: index, sha256, written })?;
+            run.record(Record::applied(index, performed))?;
             run.tell(Event::StepDone);
             Ok(Ended::Applied)
         }
@@ -111,7 +112,7 @@ pub(crate) fn perform_all(run: &mut Run<'_, '_>, acts: &[Act]) -> Result<Perform
         let listener = &mut *engine.listener;
         let performed = engine.host.perform(act, &mut |progress| {
             listener.tell(Event::Progress(progress));
-        })?;
+        });
         if let Some(KeptFile { name, mut content }) = engine.host.take_kept() {
             engine.store.put_from(&run.name, &name, &mut content)?;
             if let Some(copy) = engine.evidence_copy.as_deref_mut() {
@@ -121,6 +122,7 @@ pub(crate) fn perform_all(run: &mut Run<'_, '_>, acts: &[Act]) -> Result<Perform
                 copy.put_from(&run.name, &name, &mut content)?;
             }
         }
+        let performed = performed?;
         if performed != Performed::default() {
             last = performed;
         }

@@ -1,12 +1,14 @@
 //! Changes, tasks and checks to operations.
 
+mod backup;
 mod over;
 mod pools;
 
 use std::collections::BTreeMap;
 
 use crate::diff::{Change, Diff, Refusal, RefusalCode, to_unmount};
-use crate::graph::{Graph, order};
+use crate::graph::Graph;
+use crate::graph::order::{self, Turns};
 use crate::ids::{DeviceName, Digest, LvName, LvUuid, PvUuid, VgName, VgUuid};
 use crate::model::device::{DiskArea, MetadataArea, RingContent, SlotText};
 use crate::model::inventory::{CopyManifest, Inventory, Realm, Space, TargetFile};
@@ -15,7 +17,7 @@ use crate::operation::{
     ActivateLvs, CheckSha256, CommitMetadata, CopyLv, CopyTo, DeactivateLvs, ExtendVg, Operation,
     RefreshLvs, ReloadTree, RestoreMissingPv, SaveEvidence, SpliceLv, Unmount, WritePvLabel,
 };
-use crate::plan::document::{Check, CopyTarget, Task};
+use crate::plan::document::{Check, CopyTarget, CopyTask, Task};
 use crate::plan::resolve::Goals;
 use crate::units::Bytes;
 
@@ -25,16 +27,16 @@ const BEGIN_OF_DEVICE: Bytes = Bytes::new(1 << 20);
 /// Builds the graph; refusals are those of tasks, which only show here.
 pub fn build(goals: &Goals, diff: &Diff, inventory: &Inventory) -> (Graph, Vec<Refusal>) {
     let builder = Builder { goals, diff, inventory };
-    let (mut operations, refusals) = builder.tasks();
+    let (mut operations, turns, refusals) = builder.tasks();
     operations.extend(builder.states());
     operations.extend(builder.unmounts());
     operations.extend(builder.checks());
-    let needs_evidence = !diff.changes.is_empty();
+    let needs_evidence = !diff.changes.is_empty() || goals.tasks.iter().any(Task::writes_metadata);
     if needs_evidence {
         let evidence = builder.evidence(&operations);
         operations.push(evidence);
     }
-    (order::ordered(operations, inventory.realm), refusals)
+    (order::ordered(operations, &turns, inventory.realm), refusals)
 }
 
 struct Builder<'a> {
@@ -165,27 +167,43 @@ impl Builder<'_> {
         })
     }
 
-    fn tasks(&self) -> (Vec<Operation>, Vec<Refusal>) {
+    /// What the tasks come to, which task each is for, and what speaks against it.
+    fn tasks(&self) -> (Vec<Operation>, Turns, Vec<Refusal>) {
         let (mut operations, mut refusals) = (Vec::new(), Vec::new());
+        let mut turns = Turns::new();
         // What the copies before it take, by file system.
         let mut taken: BTreeMap<u64, Bytes> = BTreeMap::new();
-        for Task::Copy(copy) in &self.goals.tasks {
-            let Some((lv, size)) = self.lv(&copy.from) else {
-                continue;
+        for (turn, task) in self.goals.tasks.iter().enumerate() {
+            let asked = match task {
+                Task::Copy(copy) => self.copy(copy, &mut taken).map_err(|refusal| vec![refusal]),
+                Task::SnapshotBackup(backup) => self.back_up(backup),
             };
-            let what = (&copy.from, lv, size);
-            match &copy.to {
-                CopyTarget::File(path) => match self.copy_to_file(what, path, &mut taken) {
-                    Ok(copy) => operations.extend(copy),
-                    Err(refusal) => refusals.push(refusal),
-                },
-                CopyTarget::LogicalVolume(over) => match self.copy_over(what, over) {
-                    Ok(copy) => operations.extend(copy),
-                    Err(refusal) => refusals.push(refusal),
-                },
+            match asked {
+                Ok(asked) => {
+                    turns.extend(asked.iter().map(|operation| (operation.id(), turn)));
+                    operations.extend(asked);
+                }
+                Err(refused) => refusals.extend(refused),
             }
         }
-        (operations, refusals)
+        (operations, turns, refusals)
+    }
+
+    fn copy(
+        &self,
+        copy: &CopyTask,
+        taken: &mut BTreeMap<u64, Bytes>,
+    ) -> Result<Vec<Operation>, Refusal> {
+        let Some((lv, size)) = self.lv(&copy.from) else {
+            return Ok(Vec::new());
+        };
+        let what = (&copy.from, lv, size);
+        match &copy.to {
+            CopyTarget::File(path) => {
+                Ok(self.copy_to_file(what, path, taken)?.into_iter().collect())
+            }
+            CopyTarget::LogicalVolume(over) => self.copy_over(what, over),
+        }
     }
 
     /// The copy to a file; none when it is there already.

@@ -13,9 +13,12 @@ use crate::model::inventory::Realm;
 use crate::operation::{DeactivateLvs, Operation, Resource, Risk, Stage, Touches};
 
 /// Where an operation stands among others when nothing else decides.
-type Rank = (Stage, u8, OperationId);
+type Rank = (Stage, usize, u8, OperationId);
 
-fn rank(operation: &Operation) -> Rank {
+/// Which task of the plan an operation is for, counted from 0.
+pub type Turns = BTreeMap<OperationId, usize>;
+
+fn rank(operation: &Operation, turns: &Turns) -> Rank {
     // What must be free is freed first. Labels make areas reachable, sound areas make the metadata
     // count, returned PVs make LVs whole, and only then is an LV put back; what is to be active is
     // activated when the metadata is as it should be.
@@ -47,36 +50,37 @@ fn rank(operation: &Operation) -> Rank {
         Operation::MakePoolSpare(_) => 17,
         Operation::RefreshLvs(_) => 18,
         Operation::ActivateLvs(_) => 19,
-        Operation::CopyLv(_) => 20,
+        Operation::CopyLv(_) | Operation::SnapshotBackup(_) => 20,
         Operation::MountAgain(_) => 22,
         Operation::CheckSha256(_) => 23,
     };
-    (operation.stage(), kind, operation.id())
+    let id = operation.id();
+    (operation.stage(), turns.get(&id).copied().unwrap_or(0), kind, id)
 }
 
 /// Puts operations into order, riskier ones as late as their edges allow.
-pub fn ordered(mut operations: Vec<Operation>, realm: Realm) -> Graph {
-    operations.sort_by_key(rank);
+pub fn ordered(mut operations: Vec<Operation>, turns: &Turns, realm: Realm) -> Graph {
+    operations.sort_by_key(|operation| rank(operation, turns));
     operations.dedup_by(|a, b| a.id() == b.id());
     let mut dag: DiGraph<Operation, Reason> = DiGraph::new();
     let nodes: Vec<NodeIndex> = operations.into_iter().map(|o| dag.add_node(o)).collect();
-    add_edges(&mut dag, &nodes);
-    let order = order(&dag, realm);
+    add_edges(&mut dag, &nodes, turns);
+    let order = order(&dag, turns, realm);
     let edges = reduced_edges(&dag, &order);
     let operations = order.iter().filter_map(|node| dag.node_weight(*node).cloned()).collect();
     Graph { operations, edges }
 }
 
 /// Edges run only from lower to higher rank, so there is no circle.
-fn add_edges(dag: &mut DiGraph<Operation, Reason>, nodes: &[NodeIndex]) {
-    let touches: Vec<(Stage, Touches)> = nodes
+fn add_edges(dag: &mut DiGraph<Operation, Reason>, nodes: &[NodeIndex], turns: &Turns) {
+    let touches: Vec<(Place, Touches)> = nodes
         .iter()
         .filter_map(|node| dag.node_weight(*node))
-        .map(|operation| (operation.stage(), operation.contract().touches()))
+        .map(|operation| (place(operation, turns), operation.contract().touches()))
         .collect();
-    for (later, (later_stage, later_touches)) in touches.iter().enumerate() {
-        for (earlier, (stage, earlier_touches)) in touches.iter().enumerate().take(later) {
-            let reason = reason(*stage, earlier_touches, *later_stage, later_touches);
+    for (later, (later_place, later_touches)) in touches.iter().enumerate() {
+        for (earlier, (place, earlier_touches)) in touches.iter().enumerate().take(later) {
+            let reason = reason(*place, earlier_touches, *later_place, later_touches);
             if let (Some(reason), Some(from), Some(to)) =
                 (reason, nodes.get(earlier), nodes.get(later))
             {
@@ -86,7 +90,19 @@ fn add_edges(dag: &mut DiGraph<Operation, Reason>, nodes: &[NodeIndex]) {
     }
 }
 
-fn reason(stage: Stage, earlier: &Touches, later_stage: Stage, later: &Touches) -> Option<Reason> {
+/// To which stage and which task an operation belongs.
+type Place = (Stage, Option<usize>);
+
+fn place(operation: &Operation, turns: &Turns) -> Place {
+    (operation.stage(), turns.get(&operation.id()).copied())
+}
+
+fn reason(
+    (stage, turn): Place,
+    earlier: &Touches,
+    (later_stage, later_turn): Place,
+    later: &Touches,
+) -> Option<Reason> {
     let common = |one: &[Resource], other: &[Resource]| {
         one.iter().find(|resource| other.contains(resource)).cloned()
     };
@@ -102,15 +118,18 @@ fn reason(stage: Stage, earlier: &Touches, later_stage: Stage, later: &Touches) 
     if let Some(resource) = common(&earlier.reads, &later.writes) {
         return Some(Reason::ReadBefore(resource));
     }
-    (stage != later_stage).then_some(Reason::Stage)
+    if stage != later_stage {
+        return Some(Reason::Stage);
+    }
+    (turn != later_turn).then_some(Reason::Turn)
 }
 
 /// Fills the order from its end: of all operations that nothing left must follow, the riskiest
 /// goes last; among equals, the one with the highest rank.
-fn order(dag: &DiGraph<Operation, Reason>, realm: Realm) -> Vec<NodeIndex> {
+fn order(dag: &DiGraph<Operation, Reason>, turns: &Turns, realm: Realm) -> Vec<NodeIndex> {
     let risk = |node: NodeIndex| -> Option<(Risk, Rank)> {
         let operation = dag.node_weight(node)?;
-        Some((operation.contract().risk(realm), rank(operation)))
+        Some((operation.contract().risk(realm), rank(operation, turns)))
     };
     let mut followers: BTreeMap<NodeIndex, usize> = dag
         .node_indices()

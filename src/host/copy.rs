@@ -70,6 +70,20 @@ fn read_through(
     Ok(total)
 }
 
+/// The first `len` bytes of the content, or all of it.
+pub fn head_of(host: &dyn ReadHost, content: &Content, len: Bytes) -> Result<Vec<u8>, HostError> {
+    let short = Content { len: content.len.min(len.sectors_floor()), ..content.clone() };
+    let mut head = Vec::new();
+    read_through(host, &short, &mut |_| {}, |_, stretch| {
+        match stretch {
+            Stretch::Data(bytes) => head.extend(bytes),
+            Stretch::Zeros(len) => head.resize(head.len() + len.to_usize().unwrap_or(0), 0),
+        }
+        Ok(())
+    })?;
+    Ok(head)
+}
+
 fn read_stretch(
     host: &dyn ReadHost,
     device: &DeviceName,
@@ -121,7 +135,7 @@ pub fn compare(
 ) -> Result<Performed, ActError> {
     let found = digest_of(host, content, progress)?;
     if found == expected {
-        Ok(Performed { sha256: Some(found), written: Bytes::ZERO })
+        Ok(Performed { sha256: Some(found), ..Performed::default() })
     } else {
         Err(ActError::ContentDiffers { found, expected })
     }
@@ -209,7 +223,7 @@ pub fn copy_to_file(
     let (manifest, written) =
         fill(host, content, &parts, progress).map_err(|error| parts.give_up(error))?;
     parts.publish(&manifest).map_err(|error| parts.give_up(error))?;
-    Ok(Performed { sha256: Some(manifest.sha256), written })
+    Ok(Performed { sha256: Some(manifest.sha256), written, ..Performed::default() })
 }
 
 /// Writes the content into its part and syncs it; tells what its manifest is to say, and how much

@@ -115,6 +115,26 @@ fn space_in(directory: &Path) -> io::Result<Space> {
     Ok(Space { available: Bytes::new(available), file_system })
 }
 
+/// Whether a file system can be mounted there: it is a directory, by its real name.
+///
+/// # Errors
+/// Why not, for people.
+pub fn mount_point(path: &str) -> Result<(), String> {
+    let real = fs::canonicalize(path).map_err(|cause| {
+        if cause.kind() == io::ErrorKind::NotFound {
+            format!("it is not there; make it: mkdir -p {path}")
+        } else {
+            cause.to_string()
+        }
+    })?;
+    let shown = real.to_string_lossy();
+    // The kernel lists mounts by their real names, and by that this one is found again.
+    if shown != path {
+        return Err(format!("its real name is {shown}: write that"));
+    }
+    if real.is_dir() { Ok(()) } else { Err("it is no directory".to_owned()) }
+}
+
 /// Seconds since 1970; 0 on a machine whose clock stands before that.
 pub fn now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);

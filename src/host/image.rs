@@ -287,7 +287,13 @@ impl<S: WritableStorage> WriteHost for ImageHost<S> {
                 self.made = Some(dump);
                 Ok(performed)
             }
-            Act::Run(_) | Act::WriteLocked(_) | Act::CopyToDevice { .. } | Act::ReloadTree(_) => {
+            Act::Run(_)
+            | Act::AwaitDevice { .. }
+            | Act::RunWhenFree(_)
+            | Act::RunProgram(_)
+            | Act::WriteLocked(_)
+            | Act::CopyToDevice { .. }
+            | Act::ReloadTree(_) => {
                 Err(ActError::Unsupported("an image has no kernel and no LVM2"))
             }
         }

@@ -12,8 +12,10 @@ pub mod lvm_lock;
 mod lvm_setup;
 mod mapped;
 mod mounts;
+mod planned_program;
 mod processes;
 pub mod program;
+pub mod program_guard;
 mod read;
 pub mod reload;
 pub mod run_lock;
@@ -27,6 +29,7 @@ use std::rc::Rc;
 use crate::host::linux::block::Block;
 use crate::host::linux::lvm_setup::Lvm;
 use crate::host::linux::processes::Processes;
+use crate::host::linux::program::Program;
 use crate::host::linux::versions::Steady;
 use crate::host::{DeviceInfo, HostError, Machine, ReadHost, TargetState, files};
 use crate::ids::DeviceName;
@@ -149,6 +152,14 @@ impl ReadHost for LinuxHost {
 
     fn machine(&self) -> Machine {
         files::machine()
+    }
+
+    fn find_program(&self, name: &str) -> Result<String, String> {
+        Program::named(name).map(|program| program.path().to_owned())
+    }
+
+    fn mount_point(&self, path: &str) -> Result<(), String> {
+        files::mount_point(path)
     }
 
     fn live(&self, known: Option<&Live>) -> Option<Live> {

@@ -10,6 +10,7 @@ use crate::model::choice::{Copy, Standing};
 use crate::model::device::Device;
 use crate::model::legs::RaidMeta;
 use crate::model::live::Live;
+use crate::model::surroundings::Surroundings;
 use crate::model::thin_pool::{PoolMetadata, PoolTrial};
 use crate::model::timeline::{MetadataText, Timeline};
 use crate::model::vg::Vg;
@@ -45,6 +46,8 @@ pub struct Inventory {
     pub trials: BTreeMap<(VgUuid, LvUuid), Result<PoolTrial, String>>,
     /// What stands where tasks are to write, by path.
     pub targets: BTreeMap<String, TargetFile>,
+    /// What tasks and checks need of the machine.
+    pub surroundings: Surroundings,
     /// Files named by the plan or found in backup and archive directories that are no metadata.
     pub bad_files: Vec<BadFile>,
     /// Kernel, LVM2 and users, on a running machine.

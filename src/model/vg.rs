@@ -175,6 +175,16 @@ impl Vg {
         self.by_name.get(name).and_then(|index| self.lvs.get(*index))
     }
 
+    /// The same without this LV.
+    #[must_use]
+    pub fn without(&self, name: &LvName) -> Self {
+        let mut rest = self.clone();
+        rest.lvs.retain(|lv| lv.name != *name);
+        let named = rest.lvs.iter().enumerate().map(|(index, lv)| (lv.name.clone(), index));
+        rest.by_name = Arc::new(named.collect());
+        rest
+    }
+
     /// The LV with this UUID.
     pub fn lv_by_uuid(&self, uuid: LvUuid) -> Option<&Lv> {
         self.lvs.iter().find(|lv| lv.uuid == uuid)

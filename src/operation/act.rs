@@ -12,7 +12,7 @@ use crate::model::mapping::ContentMap;
 use crate::model::thin_pool::{Mend, PoolByText};
 use crate::operation::command::{CommandLine, LockedWrite};
 use crate::operation::reload::Reload;
-use crate::units::{Bytes, Sectors};
+use crate::units::{Bytes, Seconds, Sectors};
 
 /// A stretch of a device.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -199,6 +199,19 @@ impl RebuildTo {
     }
 }
 
+/// A program that the plan names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedProgram {
+    /// As it is run.
+    pub command: CommandLine,
+    /// What stands in its environment beside what every program gets.
+    pub environment: BTreeMap<String, String>,
+    /// How long it may take; then it is stopped.
+    pub timeout: Seconds,
+    /// The snapshot it works on, by the name of its device: it is stopped when that is lost.
+    pub snapshot: Option<String>,
+}
+
 /// One thing to be done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Act {
@@ -218,6 +231,15 @@ pub enum Act {
     /// Runs a program that writes. Its exit code counts for little: what is observed afterwards
     /// tells what it did.
     Run(CommandLine),
+    /// Waits until the device of an LV that was just made is there.
+    AwaitDevice {
+        /// Its node.
+        path: String,
+    },
+    /// Runs a program that writes, and runs it again while what has to be free is in use.
+    RunWhenFree(CommandLine),
+    /// Runs a program that the plan names.
+    RunProgram(PlannedProgram),
     /// Writes metadata by a program of LVM2 under LVM's own locks, if nobody wrote since.
     WriteLocked(LockedWrite),
     /// Copies content over an LV that is at least as large; nothing behind it is written.

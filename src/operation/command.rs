@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{DeviceName, ForeignText, VgName, VgUuid};
+use crate::ids::{DeviceName, ForeignText, PvUuid, VgName, VgUuid};
 use crate::model::device::{DiskArea, Slots};
+use crate::model::extent_map::ExtentRange;
 use crate::model::inventory::Inventory;
 use crate::model::live::{DevNumber, Live, LvmSetup, LvmVersion};
 use crate::operation::Unfit;
@@ -137,6 +138,19 @@ pub fn devices_of_vg(now: &Inventory, vg: VgUuid) -> Vec<DeviceName> {
     names.sort();
     names.dedup();
     names
+}
+
+/// Extents as LVM2 takes them behind the name of a VG or LV: `DEVICE:FIRST-LAST`.
+pub fn pinned(now: &Inventory, place: &[(PvUuid, ExtentRange)]) -> Result<Vec<String>, Unfit> {
+    let named = |(pv, range): &(PvUuid, ExtentRange)| {
+        let devices = now.devices_of(*pv);
+        let gone = || Unfit::new(format!("PV {pv} is not there any more"));
+        let device = devices.first().ok_or_else(gone)?.name.path();
+        // As LVM2 reads it: `lib/metadata/metadata.c`, `unescape_colons_and_at_signs`.
+        let device = device.replace(':', "\\:").replace('@', "\\@");
+        Ok(format!("{device}:{range}"))
+    };
+    place.iter().map(named).collect()
 }
 
 #[cfg(test)]

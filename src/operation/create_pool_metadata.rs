@@ -17,7 +17,7 @@ use crate::model::parts::is_pool_metadata_spare;
 use crate::model::vg::{Lv, Vg};
 use crate::operation::act::Act;
 use crate::operation::activation::{current, predict_active, with_live};
-use crate::operation::command::{devices_of_vg, devices_option, live_of, lvm, lvm_of};
+use crate::operation::command::{devices_of_vg, devices_option, live_of, lvm, lvm_of, pinned};
 use crate::operation::edited_text::commit_edited;
 use crate::operation::pools::{change_active, is_part_of, pool_of};
 use crate::operation::{
@@ -203,14 +203,9 @@ impl Contract for CreatePoolMetadata {
         }
         args.extend(devices_option(setup, &devices_of_vg(now, self.vg)));
         args.push(pool.vg.name.to_string());
-        for (pv, range) in self.pool.place.iter().flat_map(Claim::ranges) {
-            let devices = now.devices_of(pv);
-            let gone = || Unfit::new(format!("PV {pv} is not there any more"));
-            let device = devices.first().ok_or_else(gone)?.name.path();
-            // As LVM2 reads it: `lib/metadata/metadata.c`, `unescape_colons_and_at_signs`.
-            let device = device.replace(':', "\\:").replace('@', "\\@");
-            args.push(format!("{device}:{range}"));
-        }
+        let place: Vec<(PvUuid, ExtentRange)> =
+            self.pool.place.iter().flat_map(Claim::ranges).collect();
+        args.extend(pinned(now, &place)?);
         let mut predicted = now.clone();
         live_commit::count_up(&mut predicted, self.vg);
         Ok(Lowered { acts: vec![Act::Run(lvm(setup, args))], predicted })

@@ -51,6 +51,8 @@ impl Operation {
             | Self::ActivateLvs(_)
             | Self::MountAgain(_)
             | Self::CopyLv(CopyLv { to: CopyTo::File { .. }, .. })
+            // LVM2 suspends the origin for a moment, and needs no file meanwhile.
+            | Self::SnapshotBackup(_)
             | Self::CheckSha256(_) => {}
         }
         disturbed

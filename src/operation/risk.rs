@@ -1,9 +1,12 @@
 //! When an operation is done, and what it risks.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What an operation belongs to; stages follow each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Before anything is written.

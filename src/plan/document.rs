@@ -4,6 +4,7 @@
 //! shows. A key is added when what it asks for is built, never before.
 
 mod device_tables;
+mod tasks;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ use crate::plan::schema_types::{
 use crate::units::{Bytes, Seconds};
 
 pub use device_tables::{DeviceTables, TablesState};
+pub use tasks::{CopyTarget, CopyTask, Journal, RunTask, SnapshotBackupTask, SnapshotMount, Task};
 
 /// A recovery plan: what state a volume group should be in.
 ///
@@ -273,37 +275,6 @@ pub enum RecoverFrom {
     File(String),
     /// The live table of the LV, which is active although the metadata lost it.
     DeviceTable,
-}
-
-/// Something to be done at every apply.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Task {
-    /// Copies the content of an LV.
-    Copy(CopyTask),
-}
-
-/// Copies the content of an LV.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CopyTask {
-    /// The LV.
-    #[schemars(with = "NameSchema")]
-    pub from: LvName,
-    /// Where to.
-    pub to: CopyTarget,
-}
-
-/// Where a copy goes.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CopyTarget {
-    /// To a new file, sparse, with a manifest beside it; an absolute path.
-    #[schemars(with = "TextSchema")]
-    File(String),
-    /// Over an LV of this VG that is at least as large. What it holds is overwritten.
-    #[schemars(with = "NameSchema")]
-    LogicalVolume(LvName),
 }
 
 /// What must hold before anything is called done.

@@ -26,6 +26,8 @@ pub enum HazardKind {
     /// A live device that no metadata describes is removed; its table is saved. Object: its UUID, as
     /// device-mapper has it.
     RemoveDevice,
+    /// A snapshot goes that was not made by this plan. Object: the snapshot.
+    RecreateSnapshot,
     /// A label is written where something that is not LVM's stands. Object: the device.
     OverwriteSignature,
 }
@@ -41,6 +43,7 @@ impl HazardKind {
             Self::LoseThinMappings => "lose-thin-mappings",
             Self::DropThinDevice => "drop-thin-device",
             Self::RemoveDevice => "remove-device",
+            Self::RecreateSnapshot => "recreate-snapshot",
             Self::OverwriteSignature => "overwrite-signature",
         }
     }

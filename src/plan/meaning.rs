@@ -3,6 +3,8 @@
 //! Works on the document as it stands, so that its problems are shown together with those of the
 //! structure; what is not of the right type is passed over here.
 
+mod tasks;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -29,8 +31,7 @@ pub fn problems(tree: &Tree) -> Vec<Problem> {
         checker.lv(name, lv);
     }
     checker.recovered_names(lvs);
-    checker.copies(at(&json, "/tasks"));
-    checker.copies_over(at(&json, "/tasks"));
+    checker.tasks(at(&json, "/tasks"));
     for (name, pool) in entries(at(&json, "/thin_pools")) {
         checker.pool(name, pool);
     }
@@ -229,49 +230,6 @@ impl Checker<'_> {
                 let path = ["logical_volumes", name];
                 self.at_key(Code::Contradiction, &path, message, "give one another `recover_as`");
             }
-        }
-    }
-
-    fn copies(&mut self, tasks: &Value) {
-        let mut targets = Vec::new();
-        for (index, task) in tasks.as_array().into_iter().flatten().enumerate() {
-            let index = index.to_string();
-            let path = ["tasks", index.as_str(), "copy", "to", "file"];
-            let file = at(task, "/copy/to/file");
-            self.absolute(file, &path);
-            let Some(file) = text(file) else { continue };
-            if targets.contains(&file) {
-                let message = format!("two tasks copy to `{file}`");
-                self.at_value(Code::Contradiction, &path, message, "write to another file");
-            }
-            targets.push(file);
-        }
-    }
-
-    /// What is overwritten is neither read nor overwritten again: which of the two would come first
-    /// is nothing to guess about.
-    fn copies_over(&mut self, tasks: &Value) {
-        let all: Vec<(usize, &Value)> =
-            tasks.as_array().into_iter().flatten().enumerate().collect();
-        for (index, task) in &all {
-            let Some(over) = text(at(task, "/copy/to/logical_volume")) else { continue };
-            let index_text = index.to_string();
-            let path = ["tasks", index_text.as_str(), "copy", "to", "logical_volume"];
-            let is = |task: &Value, pointer: &str| text(at(task, pointer)).as_ref() == Some(&over);
-            let reads = |(_, task): &(usize, &Value)| is(task, "/copy/from");
-            let again = |(other, task): &(usize, &Value)| {
-                other < index && is(task, "/copy/to/logical_volume")
-            };
-            let why = if is(task, "/copy/from") {
-                format!("`{over}` would be copied over itself")
-            } else if all.iter().any(reads) {
-                format!("`{over}` is overwritten by one task and read by another")
-            } else if all.iter().any(again) {
-                format!("two tasks overwrite `{over}`")
-            } else {
-                continue;
-            };
-            self.at_value(Code::Contradiction, &path, why, "copy over another LV, or to a file");
         }
     }
 

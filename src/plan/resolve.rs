@@ -10,15 +10,14 @@ mod thin_pools;
 
 use std::collections::BTreeSet;
 
-use crate::ids::{LvName, LvUuid, PvUuid, VgUuid};
+use crate::ids::{LvName, LvUuid, PlanName, PvUuid, VgUuid};
 use crate::model::choice::Standing;
 use crate::model::inventory::{Inventory, VgOnDisk};
 use crate::model::timeline::{FindVersionError, Source, Version, VersionName};
 use crate::model::vg::Vg;
 use crate::plan::Plan;
-use crate::plan::document::{Acceptance, Activation, Check, LvState, RecoverFrom, Task, ThinPool};
+use crate::plan::document::{Activation, Check, LvState, RecoverFrom, Task, ThinPool};
 use crate::plan::glob::LvPattern;
-use crate::plan::hazard::HazardKind;
 use crate::plan::problem::{Code, Problem};
 use crate::plan::schema_types::PvKey;
 use crate::plan::suggest::nearest;
@@ -28,6 +27,8 @@ use crate::text::vg_of;
 /// What a plan wants, object by object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Goals {
+    /// The plan.
+    pub plan: PlanName,
     /// The VG.
     pub vg: VgUuid,
     /// Whether every label and area is to be good, and where metadata comes from if need be.
@@ -207,6 +208,7 @@ impl Resolver<'_> {
         self.check_lvs_of_tasks(&present);
         let device_tables = self.device_tables();
         Goals {
+            plan: document.name.clone(),
             vg: self.vg.uuid,
             sound_metadata,
             attached,
@@ -215,7 +217,7 @@ impl Resolver<'_> {
             activation,
             thin_pools,
             device_tables,
-            removable: removable(&document.policy.accept),
+            removable: tables::removable(&document.policy.accept),
             tasks: document.tasks.clone(),
             checks: document.checks.clone(),
             unmount: mount_points(&document.policy.busy.unmount),
@@ -316,12 +318,6 @@ impl Resolver<'_> {
         let visible = newest.lvs.iter().filter(|lv| lv.has_visible());
         nearest(name.as_str(), visible.map(|lv| lv.name.as_str())).map(str::to_owned)
     }
-}
-
-/// Devices whose removal the plan accepts.
-fn removable(accepted: &[Acceptance]) -> BTreeSet<String> {
-    let is_removal = |acceptance: &&Acceptance| acceptance.hazard == HazardKind::RemoveDevice;
-    accepted.iter().filter(is_removal).map(|acceptance| acceptance.object.clone()).collect()
 }
 
 /// As the kernel writes them: without slashes in the end.

@@ -202,6 +202,14 @@ schema_of! {
     PercentSchema, { "type": "integer", "minimum": 1, "maximum": 99 }
 }
 schema_of! {
+    /// How often something is tried.
+    AttemptsSchema, { "type": "integer", "minimum": 1, "maximum": 100 }
+}
+schema_of! {
+    /// The type of a file system, as the kernel calls it.
+    FileSystemTypeSchema, { "type": "string", "pattern": "^[a-z0-9][a-z0-9_.-]{0,31}$" }
+}
+schema_of! {
     /// A SHA-256 digest.
     DigestSchema, { "type": ["string", "number"], "pattern": "^[0-9a-f]{64}$" }
 }

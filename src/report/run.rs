@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::execute::run_state::StepState;
 use crate::execute::{Outcome, RunReport};
 use crate::ids::ForeignText;
+use crate::operation::Stage;
 use crate::report::table::table;
 use crate::report::{Head, time};
 use crate::units::Bytes;
@@ -33,6 +34,8 @@ pub struct RunJson {
     outcome: String,
     /// Why, when it is not done.
     why: Option<String>,
+    /// Whether a state of the plan was brought about, rather than only tasks and checks done.
+    states_changed: bool,
     /// Its steps.
     steps: Vec<StepJson>,
     /// What to type next, when something is to be done.
@@ -46,6 +49,8 @@ struct StepJson {
     number: usize,
     /// Kind and object of the operation.
     id: String,
+    /// `evidence`, `state`, `task` or `check`.
+    stage: Stage,
     /// What it does.
     title: String,
     /// Where it stands.
@@ -56,6 +61,8 @@ struct StepJson {
     sha256: Option<String>,
     /// Bytes written to a file, holes not counted.
     written: u64,
+    /// What is worth knowing of it.
+    notes: Vec<String>,
 }
 
 /// Gathers a run. `changed` says whether this very command changed anything.
@@ -66,11 +73,13 @@ pub fn gather(report: &RunReport, changed: bool) -> RunJson {
         StepJson {
             number: index + 1,
             id: step.id.to_string(),
+            stage: step.stage,
             title: step.title.clone(),
             state: state.and_then(|s| s.as_str().map(str::to_owned)).unwrap_or_default(),
             why: step.why.as_deref().map(escaped),
             sha256: step.sha256.map(|digest| digest.to_string()),
             written: step.written.get(),
+            notes: step.notes.iter().map(|note| escaped(note)).collect(),
         }
     });
     RunJson {
@@ -83,6 +92,10 @@ pub fn gather(report: &RunReport, changed: bool) -> RunJson {
         began: report.began,
         outcome: outcome.and_then(|o| o.as_str().map(str::to_owned)).unwrap_or_default(),
         why: report.why.as_deref().map(escaped),
+        states_changed: report
+            .steps
+            .iter()
+            .any(|step| step.stage == Stage::State && step.state == StepState::Applied),
         steps: steps.collect(),
         next: next_commands(report),
     }
@@ -137,8 +150,13 @@ pub fn text(report: &RunReport) -> String {
         if let Some(why) = &step.why {
             let _ = writeln!(out, "  {} failed: {}", step.title, escaped(why));
         }
-        if let Some(sha256) = &step.sha256 {
+        if step.sha256.is_some() || !step.notes.is_empty() {
             let _ = writeln!(out, "  {}", step.title);
+        }
+        for note in &step.notes {
+            let _ = writeln!(out, "    {}", escaped(note));
+        }
+        if let Some(sha256) = &step.sha256 {
             let _ = writeln!(out, "    SHA-256 {sha256}");
             if step.written > Bytes::ZERO {
                 let _ = writeln!(out, "    {} written, the rest is holes", step.written);

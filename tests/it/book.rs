@@ -9,6 +9,7 @@ use lvmend::model::inventory::Realm;
 use lvmend::ondisk::thin_superblock::BLOCK_SIZE;
 use lvmend::operation::{ExtendVg, MountAgain, Operation};
 
+use crate::live_backup;
 use crate::live_pools;
 use crate::live_tables;
 use crate::pool_spare;
@@ -76,7 +77,7 @@ fn faults_hazards_and_refusals_are_all_explained() {
 
 #[test]
 fn codes_are_all_explained() {
-    let mut known = variants("src/diff.rs", "RefusalCode");
+    let mut known = variants("src/diff/refusal.rs", "RefusalCode");
     let problems = read("src/plan/problem.rs");
     let renamed = problems.split("rename = \"").skip(1).filter_map(|rest| rest.split('"').next());
     known.extend(renamed.map(str::to_owned));
@@ -319,5 +320,7 @@ fn live_operations() -> Vec<Operation> {
     ];
     let plans = plans.into_iter().chain(live_tables::every_risk());
     let planned = plans.flat_map(|planned| planned.graph.operations);
-    planned.chain([Operation::ExtendVg(extend), Operation::MountAgain(again)]).collect()
+    let backups = live_backup::both().map(|backup| Operation::SnapshotBackup(Box::new(backup)));
+    let others = [Operation::ExtendVg(extend), Operation::MountAgain(again)];
+    planned.chain(others).chain(backups).collect()
 }

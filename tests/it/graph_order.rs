@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use lvmend::graph::Graph;
+use lvmend::graph::{Graph, Turns, ordered};
 use lvmend::model::inventory::Realm;
 use lvmend::operation::Operation;
 use proptest::collection::vec;
@@ -86,12 +86,12 @@ proptest! {
         swaps in vec(any::<prop::sample::Index>(), 0..30),
     ) {
         let mut operations = many_operations();
-        let sorted = lvmend::graph::ordered(operations.clone(), Realm::Images);
+        let sorted = ordered(operations.clone(), &Turns::new(), Realm::Images);
         for index in swaps {
             let at = index.index(operations.len());
             operations.swap(0, at);
         }
-        let graph = lvmend::graph::ordered(operations.clone(), Realm::Images);
+        let graph = ordered(operations.clone(), &Turns::new(), Realm::Images);
         let bytes = |graph: &Graph| serde_json::to_vec(graph).unwrap();
         prop_assert_eq!(bytes(&graph), bytes(&sorted));
         let ids: Vec<String> = graph.operations.iter().map(|o| o.id().to_string()).collect();

@@ -31,6 +31,7 @@ mod journal_sample;
 mod judged_by_lvm;
 mod legs;
 mod live_activation;
+mod live_backup;
 mod live_copy_over;
 mod live_extend;
 mod live_faults;

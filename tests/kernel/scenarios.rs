@@ -26,6 +26,8 @@ mod reload_killed;
 mod returned_pv;
 mod shared_log;
 mod signals;
+mod snapshot_backup;
+mod snapshot_troubled;
 mod stale_tables;
 mod state_directory;
 mod stray_devices;
@@ -53,7 +55,7 @@ mod witness;
 use crate::scenario::Scenario;
 
 /// In the order in which they are run.
-pub const ALL: [Scenario; 54] = [
+pub const ALL: [Scenario; 56] = [
     boots::SCENARIO,
     images::SCENARIO,
     disks_come_back::SCENARIO,
@@ -66,6 +68,8 @@ pub const ALL: [Scenario; 54] = [
     activation::SCENARIO,
     unmount_and_mount::SCENARIO,
     copy_over::SCENARIO,
+    snapshot_backup::SCENARIO,
+    snapshot_troubled::SCENARIO,
     extend_with::SCENARIO,
     outdated_pv::SCENARIO,
     left_out::SCENARIO,

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use crate::diff::tables::WrongStack;
 use crate::diff::tables::stacks::Stack;
 use crate::diff::tables::verdict::refuse::{changes_table, refuse_cut_off, refuse_under_strays};
-use crate::diff::{Base, Context};
 use crate::model::derived_tables::{Derived, DerivedDevice, derived_tables};
+use crate::model::inventory::Inventory;
 use crate::model::live::{Live, LvmLayer, MappedDevice, Use};
 use crate::model::off_tree::{is_newer_part, off_tree};
 use crate::model::parts::Roles;
@@ -20,7 +20,8 @@ use crate::model::vg::{Lv, Vg};
 
 /// What all stacks are judged by.
 pub(super) struct Look<'a> {
-    context: &'a Context<'a>,
+    /// Devices that may go although no metadata describes them, by UUID.
+    removable: &'a BTreeSet<String>,
     live: &'a Live,
     vg: &'a Vg,
     roles: Roles<'a>,
@@ -48,10 +49,14 @@ const NOT_EXACTLY: &str =
     "is not what the metadata says, and what it should be cannot be told exactly";
 
 impl<'a> Look<'a> {
-    pub fn new(context: &'a Context<'a>, base: &'a Base, live: &'a Live) -> Self {
-        let vg = base.vg.as_ref();
-        let numbers = Numbers::of(context.inventory, live, vg);
-        Self { context, live, vg, roles: Roles::of(vg), derived: derived_tables(vg), numbers }
+    pub fn new(
+        inventory: &'a Inventory,
+        live: &'a Live,
+        vg: &'a Vg,
+        removable: &'a BTreeSet<String>,
+    ) -> Self {
+        let numbers = Numbers::of(inventory, live, vg);
+        Self { removable, live, vg, roles: Roles::of(vg), derived: derived_tables(vg), numbers }
     }
 
     /// # Errors
@@ -200,7 +205,7 @@ impl<'a> Look<'a> {
         let mut removed = Vec::new();
         for device in devices.iter_mut().filter(|device| strays.contains(&device.layer)) {
             let uuid = device.layer.to_string();
-            let is_accepted = self.context.goals.removable.contains(&uuid);
+            let is_accepted = self.removable.contains(&uuid);
             if !is_accepted {
                 notes.push(format!(
                     "{} ({uuid}) is live and no metadata describes it: it may be the only map to \

@@ -37,7 +37,7 @@ pub fn rebuild<S: WritableStorage>(
     let first = rebuilding.hold(&path)?;
     let dump = rebuilding.end(host)?;
     write_through(host, &file, to)?;
-    Ok((Performed { sha256: Some(first), written: Bytes::ZERO }, dump))
+    Ok((Performed { sha256: Some(first), ..Performed::default() }, dump))
 }
 
 /// Writes a file to where an LV lies, syncs, and reads it back.

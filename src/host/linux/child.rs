@@ -82,7 +82,7 @@ pub fn run(
 }
 
 /// A file that nothing but its descriptors leads to.
-fn unnamed_file() -> io::Result<File> {
+pub fn unnamed_file() -> io::Result<File> {
     let path = format!("{SCRATCH_DIR}/said-by-child-of-{}", std::process::id());
     let _ = fs::remove_file(&path);
     let file = OpenOptions::new()
@@ -128,7 +128,8 @@ fn wait(mut child: Child, progress: &mut dyn FnMut(Progress)) -> io::Result<Exit
     }
 }
 
-fn ended(status: ExitStatus) -> String {
+/// How it ended, for people.
+pub fn ended(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended with exit code {code}"),
         (None, Some(signal)) => format!("was ended by signal {signal}"),
@@ -136,17 +137,22 @@ fn ended(status: ExitStatus) -> String {
     }
 }
 
-/// The end of what a child said, in one line.
+/// The end of what a child said.
 fn shown(said: &mut File) -> String {
     let mut bytes = Vec::new();
     let read = said
         .seek(SeekFrom::Start(0))
         .and_then(|_| said.take(SAID_MAX).read_to_end(&mut bytes))
         .is_ok();
-    let text = String::from_utf8_lossy(&bytes);
+    if read { last_words(&bytes) } else { String::new() }
+}
+
+/// The end of what was said, in one line, with a colon in front; empty when nothing was.
+pub fn last_words(said: &[u8]) -> String {
+    let text = String::from_utf8_lossy(said);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let text = lines.join("; ");
     let start = text.char_indices().rev().nth(SAID_SHOWN).map_or(0, |(at, _)| at);
     let text = text.get(start..).unwrap_or_default();
-    if read && !text.is_empty() { format!(": {}", ForeignText::from(text)) } else { String::new() }
+    if text.is_empty() { String::new() } else { format!(": {}", ForeignText::from(text)) }
 }

@@ -32,7 +32,7 @@ pub fn copy_over(
     if back != sha256 {
         return Err(ActError::ContentDiffers { found: back, expected: sha256 });
     }
-    Ok(Performed { sha256: Some(sha256), written })
+    Ok(Performed { sha256: Some(sha256), written, ..Performed::default() })
 }
 
 /// Opens the target, and makes sure that it is the LV that is meant and that nobody else has it.

@@ -63,6 +63,39 @@ pub fn devices() -> Mapped {
     mapped
 }
 
+/// Why what a snapshot showed is lost, when it is: an overflow, a pool that failed, a device that went.
+pub fn lost(name: &str) -> Option<String> {
+    let asked = DM::new().and_then(|dm| {
+        let options = DmOptions::default().set_flags(DmFlags::DM_NOFLUSH);
+        Ok(dm.table_status(&DevId::Name(DmName::new(name)?), options)?.1)
+    });
+    let snapshot = ForeignText::from(name);
+    match asked {
+        Ok(lines) => lines.iter().find_map(|(_, _, target, status)| {
+            let what = lost_by(target, status)?;
+            Some(format!("snapshot {snapshot} {what}"))
+        }),
+        Err(error) if errno(&error) == Some(Errno::ENXIO) => {
+            Some(format!("snapshot {snapshot} is not there any more"))
+        }
+        // A look that fails tells nothing of the snapshot.
+        Err(_) => None,
+    }
+}
+
+/// # Source
+/// Linux `drivers/md/dm-snap.c`, `snapshot_status`; `drivers/md/dm-thin.c`, `thin_status`.
+fn lost_by(target: &str, status: &str) -> Option<&'static str> {
+    match (target, status.trim()) {
+        ("snapshot", "Invalid" | "Overflow") => Some(
+            "overflowed: more was written to its origin than it has room for; give it more `size`",
+        ),
+        ("thin", "Fail") => Some("failed: its pool failed"),
+        ("error", _) => Some("leads nowhere any more"),
+        _ => None,
+    }
+}
+
 /// The targets that are loaded, with their versions.
 pub fn targets() -> BTreeMap<String, (u32, u32, u32)> {
     if !is_loaded() {
@@ -157,5 +190,14 @@ mod tests {
         assert!(lists_device_mapper("237 loop-control\n236 device-mapper\n 59 udmabuf\n"));
         assert!(!lists_device_mapper("237 loop-control\n229 fuse\n"));
         assert!(!lists_device_mapper(""));
+    }
+
+    #[test]
+    fn a_snapshot_that_is_lost() {
+        assert!(lost_by("snapshot", "Invalid").is_some());
+        assert!(lost_by("snapshot", "Overflow ").is_some());
+        assert!(lost_by("thin", "Fail").is_some());
+        assert_eq!(lost_by("snapshot", "2048/2048 16"), None);
+        assert_eq!(lost_by("thin", "8192 16383"), None);
     }
 }

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use nix::unistd::{AccessFlags, Pid, access};
 
 use crate::ids::ForeignText;
 use crate::units::Bytes;
@@ -102,6 +102,25 @@ impl Program {
         };
         check_trust(Path::new(path))?;
         Ok(Some(Self { path: (*path).to_owned() }))
+    }
+
+    /// The program of this name, or at this absolute path.
+    ///
+    /// # Errors
+    /// Why it is not run, for people.
+    pub fn named(name: &str) -> Result<Self, String> {
+        let places: Vec<String> = if name.contains('/') {
+            vec![name.to_owned()]
+        } else {
+            PATH.split(':').map(|directory| format!("{directory}/{name}")).collect()
+        };
+        let places: Vec<&str> = places.iter().map(String::as_str).collect();
+        let found = Self::find(&places).map_err(|error| error.to_string())?;
+        let found = found.ok_or_else(|| format!("it is not there: {}", places.join(", ")))?;
+        match access(found.path.as_str(), AccessFlags::X_OK) {
+            Ok(()) => Ok(found),
+            Err(errno) => Err(format!("{}: {}", found.path, errno.desc())),
+        }
     }
 
     /// Its absolute path.

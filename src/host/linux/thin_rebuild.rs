@@ -6,7 +6,6 @@ use crate::host::thin_rebuild::Rebuilding;
 use crate::host::{ActError, HostError, KeptFile, Performed, Progress, ReadHost};
 use crate::operation::act::{CopyDevice, RebuildThin};
 use crate::operation::command::CommandLine;
-use crate::units::Bytes;
 
 /// Dumps the old metadata from a copy, restores it into the device, and holds the result to what is
 /// known.
@@ -29,5 +28,5 @@ pub fn rebuild(
     let first = rebuilding.hold(&to.path)?;
     let dump = rebuilding.end(host)?;
     // What the pool has to have when the swap is to be undone: after a use it is another one.
-    Ok((Performed { sha256: Some(first), written: Bytes::ZERO }, dump))
+    Ok((Performed { sha256: Some(first), ..Performed::default() }, dump))
 }

@@ -1,8 +1,11 @@
 //! The running machine, to be changed: LVM2's commands, under locks.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Seek as _, Write as _};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::host::copy;
@@ -10,6 +13,7 @@ use crate::host::linux::LinuxHost;
 use crate::host::linux::child::{self, Kept};
 use crate::host::linux::copy_over::copy_over;
 use crate::host::linux::lvm_lock::VgLocks;
+use crate::host::linux::planned_program;
 use crate::host::linux::reload;
 use crate::host::linux::run_lock::RunLock;
 use crate::host::linux::thin_rebuild;
@@ -23,9 +27,16 @@ use crate::model::inventory::Realm;
 use crate::model::live::Live;
 use crate::ondisk::area_header::{HEADER_SIZE, parse_area_header};
 use crate::ondisk::bytes::sector_at;
-use crate::operation::act::{Act, CopyFile, RebuildTo};
-use crate::operation::command::{DeviceStamp, LockedWrite, Pointers};
+use crate::operation::act::{Act, CopyFile, PlannedProgram, RebuildTo};
+use crate::operation::command::{CommandLine, DeviceStamp, LockedWrite, Pointers};
 use crate::units::Bytes;
+
+/// How often it is tried again to get something free.
+const TRY_EVERY: Duration = Duration::from_millis(500);
+/// How long a device that was just made may take to have its node.
+const NODE_LIMIT: Duration = Duration::from_secs(10);
+/// How often it is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A running machine that one run may change.
 #[derive(Debug)]
@@ -38,12 +49,16 @@ pub struct LinuxWriter {
     scratch: String,
     /// What the last act made that is to be kept.
     made: Option<KeptFile>,
+    /// How many programs of the plan were run.
+    programs: usize,
+    /// Whether somebody asked the run to stop.
+    stop: Arc<AtomicBool>,
 }
 
 impl LinuxWriter {
     /// For as long as this lives no other run can begin on the VG the lock is of.
     pub fn new(host: LinuxHost, lock: RunLock, wait: Duration, scratch: String) -> Self {
-        Self { host, lock, wait, scratch, made: None }
+        Self { host, lock, wait, scratch, made: None, programs: 0, stop: Arc::default() }
     }
 
     /// Writes metadata while nobody else can, if nobody did since it was worked out.
@@ -67,6 +82,51 @@ impl LinuxWriter {
         let is_same = write.on.as_ref().map_or(Ok(()), |stamp| self.check_device(stamp));
         drop(locks);
         result.and(is_same)
+    }
+
+    /// Runs a command again as long as somebody keeps open what it needs free.
+    fn run_when_free(
+        &self,
+        command: &CommandLine,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), ActError> {
+        let end = Instant::now() + self.wait;
+        let kept = Kept { run: self.lock.file(), lvm: Vec::new() };
+        loop {
+            match child::run(command, &kept, progress) {
+                Err(ActError::Command { .. }) if Instant::now() < end && !self.is_to_stop() => {
+                    thread::sleep(TRY_EVERY);
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn is_to_stop(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Runs a program of the plan; what it said last is kept with the run.
+    fn run_program(
+        &mut self,
+        program: &PlannedProgram,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), ActError> {
+        let stop = || self.is_to_stop();
+        let (said, result) = planned_program::run(program, self.lock.file(), &stop, progress);
+        self.programs = self.programs.saturating_add(1);
+        let name = format!("output-{}.txt", self.programs);
+        let write = || -> io::Result<File> {
+            let mut content = child::unnamed_file()?;
+            content.write_all(&said.0)?;
+            content.rewind()?;
+            Ok(content)
+        };
+        match write() {
+            Ok(content) => self.made = Some(KeptFile { name, content }),
+            Err(cause) => return result.and(Err(HostError::new("keep", name, cause).into())),
+        }
+        result
     }
 
     /// A device that went away and came back may have another's name.
@@ -143,6 +203,14 @@ impl ReadHost for LinuxWriter {
         self.host.machine()
     }
 
+    fn find_program(&self, name: &str) -> Result<String, String> {
+        self.host.find_program(name)
+    }
+
+    fn mount_point(&self, path: &str) -> Result<(), String> {
+        self.host.mount_point(path)
+    }
+
     fn live(&self, known: Option<&Live>) -> Option<Live> {
         self.host.live(known)
     }
@@ -162,6 +230,18 @@ impl WriteHost for LinuxWriter {
             }
             Act::WriteLocked(write) => {
                 self.write_locked(write, progress)?;
+                Ok(Performed::default())
+            }
+            Act::AwaitDevice { path } => {
+                await_device(path)?;
+                Ok(Performed::default())
+            }
+            Act::RunWhenFree(command) => {
+                self.run_when_free(command, progress)?;
+                Ok(Performed::default())
+            }
+            Act::RunProgram(program) => {
+                self.run_program(program, progress)?;
                 Ok(Performed::default())
             }
             Act::ReloadTree(tables) => {
@@ -198,6 +278,10 @@ impl WriteHost for LinuxWriter {
         copy::clean_up(copy)
     }
 
+    fn heed(&mut self, stop: &Arc<AtomicBool>) {
+        self.stop = Arc::clone(stop);
+    }
+
     fn take_kept(&mut self) -> Option<KeptFile> {
         self.made.take()
     }
@@ -207,6 +291,21 @@ impl WriteHost for LinuxWriter {
     }
 
     fn pause(&mut self, time: Duration) {
-        std::thread::sleep(time);
+        thread::sleep(time);
+    }
+}
+
+/// Waits for the node of a device: udev makes it, or LVM2 where no udev runs.
+fn await_device(path: &str) -> Result<(), ActError> {
+    let end = Instant::now() + NODE_LIMIT;
+    loop {
+        if fs::metadata(path).is_ok_and(|found| found.file_type().is_block_device()) {
+            return Ok(());
+        }
+        if Instant::now() >= end {
+            let why = format!("it did not appear within {} s", NODE_LIMIT.as_secs());
+            return Err(HostError::because("wait for", path, why).into());
+        }
+        thread::sleep(LOOK_EVERY);
     }
 }

@@ -1,6 +1,10 @@
 //! The LVs whose tables a plan is about.
 
+use std::collections::BTreeSet;
+
 use crate::ids::LvUuid;
+use crate::plan::document::Acceptance;
+use crate::plan::hazard::HazardKind;
 use crate::plan::problem::{Code, Problem};
 use crate::plan::resolve::{Resolver, TablesGoal};
 
@@ -33,4 +37,10 @@ impl Resolver<'_> {
         only.dedup();
         Some(TablesGoal { only: Some(only) })
     }
+}
+
+/// Devices whose removal the plan accepts.
+pub(super) fn removable(accepted: &[Acceptance]) -> BTreeSet<String> {
+    let is_removal = |acceptance: &&Acceptance| acceptance.hazard == HazardKind::RemoveDevice;
+    accepted.iter().filter(is_removal).map(|acceptance| acceptance.object.clone()).collect()
 }

@@ -11,10 +11,15 @@ impl Resolver<'_> {
         let document = &self.plan.document;
         let mut named: Vec<(Vec<String>, LvName)> = Vec::new();
         for (index, task) in document.tasks.iter().enumerate() {
-            let Task::Copy(copy) = task;
-            let path = ["tasks", &index.to_string(), "copy", "from"].map(str::to_owned);
-            named.push((path.to_vec(), copy.from.clone()));
-            self.check_overwritten(index, &copy.to);
+            let (kind, key, name) = match task {
+                Task::Copy(copy) => {
+                    self.check_overwritten(index, &copy.to);
+                    ("copy", "from", &copy.from)
+                }
+                Task::SnapshotBackup(backup) => ("snapshot_backup", "origin", &backup.origin),
+            };
+            let path = ["tasks", &index.to_string(), kind, key].map(str::to_owned);
+            named.push((path.to_vec(), name.clone()));
         }
         for (index, check) in document.checks.iter().enumerate() {
             let Check::Sha256(check) = check;

@@ -2,7 +2,7 @@
 
 use crate::ids::ForeignText;
 use crate::model::thin_pool::Mend;
-use crate::operation::act::{Act, RebuildThin, RebuildTo, Write, WriteOf};
+use crate::operation::act::{Act, PlannedProgram, RebuildThin, RebuildTo, Write, WriteOf};
 use crate::operation::reload::Reload;
 use crate::operation::reload_tree::steps::Verb;
 use crate::units::Bytes;
@@ -33,7 +33,15 @@ pub(super) fn does(acts: &[Act]) -> Vec<String> {
             }
             Act::RebuildThin(rebuild) => lines.extend(rebuild_lines(rebuild)),
             Act::ReloadTree(reload) => lines.push(reload_line(reload)),
-            Act::Run(command) => lines.push(format!("runs {command}")),
+            Act::Run(command) | Act::RunWhenFree(command) => {
+                lines.push(format!("runs {command}"));
+            }
+            Act::AwaitDevice { path } => {
+                lines.push(format!("waits for {}", ForeignText::from(path.as_str())));
+            }
+            Act::RunProgram(PlannedProgram { command, timeout, .. }) => {
+                lines.push(format!("runs {command}, for at most {timeout}"));
+            }
             Act::WriteLocked(write) => {
                 lines.push(format!("holding LVM's locks, runs {}", write.command));
             }

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use lvmend::model::inventory::Inventory;
-use lvmend::operation::act::Act;
+use lvmend::operation::act::{Act, PlannedProgram};
 use lvmend::operation::reload_tree::steps::Step;
 use lvmend::operation::{Operation, Probe};
 use lvmend::simulate::lower;
@@ -41,6 +41,13 @@ fn acts_of(planned: &Planned, operation: &Operation) -> Vec<String> {
 fn act_shown(act: &Act) -> String {
     match act {
         Act::Run(line) => line.to_string(),
+        Act::AwaitDevice { path } => format!("waits for {path}"),
+        Act::RunWhenFree(line) => format!("when free: {line}"),
+        Act::RunProgram(program) => {
+            let PlannedProgram { command, timeout, environment, snapshot } = program;
+            let at = environment.get("LVMEND_MOUNT");
+            format!("{command} ({timeout}, {at:?}, {snapshot:?})")
+        }
         Act::WriteLocked(write) => {
             let line = write.command.to_string();
             line.split(" --config").next().unwrap().to_owned()
