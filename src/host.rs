@@ -204,9 +204,9 @@ pub enum ActError {
     /// What it worked on is lost.
     #[error("{0}")]
     Lost(String),
-    /// Somebody asked the run to stop.
-    #[error("asked to stop")]
-    Stopped,
+    /// It did not come to its end, and can be gone on with.
+    #[error("{0}")]
+    Interrupted(String),
     /// This world has no way to do it.
     #[error("this host cannot do that: {0}")]
     Unsupported(&'static str),
@@ -216,7 +216,9 @@ impl ActError {
     /// Whether there is no sense in trying once more.
     pub const fn is_final(&self) -> bool {
         match self {
-            Self::Program { .. } | Self::Lost(_) | Self::Stopped | Self::Unsupported(_) => true,
+            Self::Program { .. } | Self::Lost(_) | Self::Interrupted(_) | Self::Unsupported(_) => {
+                true
+            }
             Self::Host(_)
             | Self::ContentDiffers { .. }
             | Self::Overtaken(_)
@@ -272,6 +274,13 @@ pub trait WriteHost: ReadHost {
     fn take_kept(&mut self) -> Option<KeptFile> {
         None
     }
+
+    /// Removes what a crash may have left of the naming of such a copy, or of one that has its name; what
+    /// it can be gone on with stays.
+    ///
+    /// # Errors
+    /// [`HostError`], when something is left.
+    fn settle(&mut self, copy: &CopyFile) -> Result<(), HostError>;
 
     /// How long whoever uses what must be free is waited for.
     fn patience(&self) -> Duration;

@@ -36,6 +36,8 @@ enum Verdict {
     Overtaken,
     /// Not done, or not as it should be.
     Failed(Left, String),
+    /// Not done to its end, and to be gone on with.
+    Interrupted(Left, String),
 }
 
 /// Does one step.
@@ -73,6 +75,10 @@ pub(crate) fn step(run: &mut Run<'_, '_>, index: usize) -> Result<Ended, RunErro
                 return Ok(Ended::Applied);
             }
             Verdict::Failed(left, why) => return failed(run, index, left, why),
+            Verdict::Interrupted(left, why) => {
+                failed(run, index, left, why.clone())?;
+                return Ok(Ended::Stopped(why));
+            }
             Verdict::Overtaken => match lower(&operation, &run.world, &signature) {
                 Ok(again) => lowered = again,
                 Err(unfit) => return failed(run, index, Left::Nothing, unfit.why),
@@ -150,7 +156,11 @@ fn judge_by_result(
         Err(error) => {
             let writes = operation.contract().risk(run.world.realm) != Risk::ReadOnly;
             let left = if writes { Left::Some } else { Left::Nothing };
-            Verdict::Failed(left, error.to_string())
+            if let ActError::Interrupted(why) = error {
+                Verdict::Interrupted(left, why)
+            } else {
+                Verdict::Failed(left, error.to_string())
+            }
         }
     }
 }

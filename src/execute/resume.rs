@@ -10,7 +10,7 @@ use crate::execute::{Outcome, RunError, RunReport, live, rollback as back, settl
 use crate::host::{HostError, Performed};
 use crate::ids::Digest;
 use crate::model::inventory::{Inventory, Realm};
-use crate::operation::{Operation, Probe};
+use crate::operation::Probe;
 use crate::simulate::sealed::SealedPlan;
 
 /// Who takes the run up again, and when.
@@ -196,7 +196,9 @@ fn settle_without_bytes(run: &mut Run<'_, '_>, index: usize) -> Result<Settled, 
         })?;
     }
     // Before looking: a copy that has its name keeps it, whatever is left of its parts.
-    clean_up(run, &operation)?;
+    if let Some(copy) = operation.contract().unfinished(&run.state.started.signature) {
+        run.engine.host.settle(&copy)?;
+    }
     let found = match run.state.started.realm {
         Realm::Images => operation.contract().probe(&run.observe()),
         Realm::Live => live::probe(run, index),
@@ -262,15 +264,12 @@ pub fn rollback(
 
 /// A step that was under way may have left a partial copy beside the devices.
 fn remove_leavings(run: &mut Run<'_, '_>) -> Result<(), HostError> {
-    let started = run.state.steps.iter().position(|step| step.state == StepState::Started);
-    let Some(operation) = started.and_then(|index| run.graph.operations.get(index).cloned()) else {
-        return Ok(());
-    };
-    clean_up(run, &operation)
-}
-
-fn clean_up(run: &mut Run<'_, '_>, operation: &Operation) -> Result<(), HostError> {
-    match operation.contract().unfinished(&run.state.started.signature) {
+    let begun = run.state.steps.iter().position(|step| {
+        matches!(step.state, StepState::Started | StepState::NotApplied | StepState::Torn)
+    });
+    let operation = begun.and_then(|index| run.graph.operations.get(index));
+    let signature = &run.state.started.signature;
+    match operation.and_then(|operation| operation.contract().unfinished(signature)) {
         Some(copy) => run.engine.host.clean_up(&copy),
         None => Ok(()),
     }

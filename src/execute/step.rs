@@ -18,7 +18,7 @@ pub(crate) enum Ended {
     Applied,
     /// Failed, and why.
     Failed(String),
-    /// Somebody asked to stop in the middle; what it made is gone.
+    /// It was interrupted, and can be gone on with.
     Stopped(String),
 }
 
@@ -49,6 +49,10 @@ pub(crate) fn step(run: &mut Run<'_, '_>, index: usize) -> Result<Ended, RunErro
     let after = standing(&lowered.predicted, vg(run));
     run.record(Record::StepStarted { step: index, checkpoint: digest, after })?;
     let performed = perform_all(run, &lowered.acts);
+    if let Err(ActError::Interrupted(why)) = performed {
+        fail_after(run, index, checkpoint.map(|(saved, _)| saved), why.clone())?;
+        return Ok(Ended::Stopped(why));
+    }
     let result = match performed {
         Ok(performed) => confirm(run, &lowered).map(|observed| (performed, observed)),
         Err(error) => Err(error.to_string()),

@@ -3,13 +3,18 @@
 //! A copy is made beside its target, synced, described by a manifest, and only then given its
 //! name; `parts` has how.
 
+pub mod flow;
+pub mod map;
 mod parts;
 mod pieces;
+pub mod sink;
 pub mod thin;
+mod unreadable;
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::AtomicBool;
 
 use sha2::{Digest as _, Sha256};
 
@@ -17,14 +22,16 @@ use crate::host::{ActError, HostError, Performed, Progress, ReadHost};
 use crate::ids::{DeviceName, Digest};
 use crate::model::inventory::CopyManifest;
 use crate::operation::act::{Content, ContentFrom, CopyFile};
-use crate::units::{Bytes, Sectors};
+use crate::units::Bytes;
 
+use flow::{Copied, Way};
 use parts::Parts;
-pub use parts::clean_up;
+pub use parts::{clean_up, settle};
 use pieces::{Cursor, Where};
+use sink::Sink;
 
 /// How much is read at once.
-const CHUNK: Bytes = Bytes::new(4 << 20);
+const CHUNK: Bytes = Bytes::new(8 << 20);
 /// Runs of zeros shorter than this are written out.
 pub const HOLE: usize = 64 << 10;
 
@@ -32,33 +39,85 @@ pub const HOLE: usize = 64 << 10;
 enum Stretch {
     Zeros(Bytes),
     Data(Vec<u8>),
+    /// They cannot be read.
+    Bad(Bytes),
 }
 
-/// Reads the content from start to end, in stretches of at most [`CHUNK`].
+impl Stretch {
+    fn len(&self) -> Bytes {
+        match self {
+            Self::Zeros(len) | Self::Bad(len) => *len,
+            Self::Data(bytes) => Bytes::of_len(bytes.len()),
+        }
+    }
+}
+
+/// Takes stretches in order; false when no more are wanted.
+type Take<'a> = dyn FnMut(Bytes, Stretch) -> Result<bool, HostError> + 'a;
+
+/// Reads the content from start to end, in stretches of at most [`CHUNK`]. What cannot be read is an
+/// error.
 fn read_through(
     host: &dyn ReadHost,
     content: &Content,
     progress: &mut dyn FnMut(Progress),
     mut take: impl FnMut(Bytes, Stretch) -> Result<(), HostError>,
 ) -> Result<Bytes, HostError> {
+    let read =
+        |device: &DeviceName, offset, len| Ok(vec![Stretch::Data(host.read(device, offset, len)?)]);
+    walk(host, content, Bytes::ZERO, &read, progress, &mut |at, stretch| {
+        take(at, stretch).map(|()| true)
+    })
+}
+
+/// Reads the content from `start` on. What cannot be read is told as such.
+fn read_from(
+    host: &dyn ReadHost,
+    content: &Content,
+    start: Bytes,
+    progress: &mut dyn FnMut(Progress),
+    take: &mut Take<'_>,
+) -> Result<Bytes, HostError> {
+    let read = |device: &DeviceName, offset, len| unreadable::read(host, device, offset, len);
+    walk(host, content, start, &read, progress, take)
+}
+
+/// How a stretch of a device is read.
+type Reader<'a> = dyn Fn(&DeviceName, Bytes, Bytes) -> Result<Vec<Stretch>, HostError> + 'a;
+
+fn walk(
+    host: &dyn ReadHost,
+    content: &Content,
+    start: Bytes,
+    read: &Reader<'_>,
+    progress: &mut dyn FnMut(Progress),
+    take: &mut Take<'_>,
+) -> Result<Bytes, HostError> {
     let doing = |why: &str| HostError::because("read", format!("LV {}", content.name), why);
     let total = content.len.bytes().ok_or_else(|| doing("it is larger than any device"))?;
-    let mut at = Sectors::ZERO;
+    let mut at = start.sectors_floor();
     let mut cursor = Cursor::default();
     while let Some((place, len)) = cursor.piece_at(host, content, at).map_err(|e| doing(&e))? {
-        let start = at.bytes().ok_or_else(|| doing("it is larger than any device"))?;
+        let mut start = at.bytes().ok_or_else(|| doing("it is larger than any device"))?;
         let len = len.bytes().ok_or_else(|| doing("a piece is too large"))?;
-        let (stretch, len) = match place {
-            Where::Zero => (Stretch::Zeros(len), len),
+        let stretches = match place {
+            Where::Zero => vec![Stretch::Zeros(len)],
             Where::On(device, sector) => {
                 let offset = sector.bytes().ok_or_else(|| doing("a piece is out of reach"))?;
-                read_stretch(host, device, offset, len)?
+                read_stretch(host, (device, offset, len), read)?
             }
             Where::Away => return Err(doing("a PV of it is not there")),
         };
-        take(start, stretch)?;
-        at = at.checked_add(len.sectors_floor()).ok_or_else(|| doing("a piece is too large"))?;
-        progress(Progress::Bytes { done: start.saturating_add(len), total });
+        for stretch in stretches {
+            let len = stretch.len();
+            if !take(start, stretch)? {
+                return Ok(total);
+            }
+            start = start.saturating_add(len);
+            at =
+                at.checked_add(len.sectors_floor()).ok_or_else(|| doing("a piece is too large"))?;
+            progress(Progress::Bytes { done: start, total });
+        }
     }
     if let ContentFrom::Thin(thin) = &content.from {
         // Where its blocks lie changes when the pool is used.
@@ -70,6 +129,19 @@ fn read_through(
     Ok(total)
 }
 
+fn read_stretch(
+    host: &dyn ReadHost,
+    (device, offset, len): (&DeviceName, Bytes, Bytes),
+    read: &Reader<'_>,
+) -> Result<Vec<Stretch>, HostError> {
+    let zeros = host.zeros_at(device, offset)?.min(len);
+    // Whole sectors, so that the next piece begins at one.
+    match zeros.sectors_floor().bytes().filter(|zeros| !zeros.is_zero()) {
+        Some(zeros) => Ok(vec![Stretch::Zeros(zeros)]),
+        None => read(device, offset, len),
+    }
+}
+
 /// The first `len` bytes of the content, or all of it.
 pub fn head_of(host: &dyn ReadHost, content: &Content, len: Bytes) -> Result<Vec<u8>, HostError> {
     let short = Content { len: content.len.min(len.sectors_floor()), ..content.clone() };
@@ -77,25 +149,13 @@ pub fn head_of(host: &dyn ReadHost, content: &Content, len: Bytes) -> Result<Vec
     read_through(host, &short, &mut |_| {}, |_, stretch| {
         match stretch {
             Stretch::Data(bytes) => head.extend(bytes),
-            Stretch::Zeros(len) => head.resize(head.len() + len.to_usize().unwrap_or(0), 0),
+            Stretch::Zeros(len) | Stretch::Bad(len) => {
+                head.resize(head.len() + len.to_usize().unwrap_or(0), 0);
+            }
         }
         Ok(())
     })?;
     Ok(head)
-}
-
-fn read_stretch(
-    host: &dyn ReadHost,
-    device: &DeviceName,
-    offset: Bytes,
-    len: Bytes,
-) -> Result<(Stretch, Bytes), HostError> {
-    let zeros = host.zeros_at(device, offset)?.min(len);
-    // Whole sectors, so that the next piece begins at one.
-    match zeros.sectors_floor().bytes().filter(|zeros| !zeros.is_zero()) {
-        Some(zeros) => Ok((Stretch::Zeros(zeros), zeros)),
-        None => Ok((Stretch::Data(host.read(device, offset, len)?), len)),
-    }
 }
 
 /// The digest of the content, and of nothing else.
@@ -116,7 +176,7 @@ fn hash(hasher: &mut Sha256, stretch: &Stretch) {
     static ZEROS: [u8; HOLE] = [0; HOLE];
     match stretch {
         Stretch::Data(bytes) => hasher.update(bytes),
-        Stretch::Zeros(len) => {
+        Stretch::Zeros(len) | Stretch::Bad(len) => {
             let mut left = len.to_usize().unwrap_or(0);
             while let Some(zeros) = ZEROS.get(..left.min(HOLE)).filter(|z| !z.is_empty()) {
                 hasher.update(zeros);
@@ -156,7 +216,7 @@ pub fn copy_through(
         hash(&mut hasher, &stretch);
         match stretch {
             Stretch::Data(bytes) => write(start, &bytes),
-            Stretch::Zeros(len) => write_zeros(start, len, write),
+            Stretch::Zeros(len) | Stretch::Bad(len) => write_zeros(start, len, write),
         }
     })?;
     Ok((Digest::from_raw(hasher.finalize().into()), size))
@@ -176,7 +236,7 @@ pub fn copy_data(
             hasher.update(&bytes);
             write(start, &bytes)
         }
-        Stretch::Data(_) | Stretch::Zeros(_) => Ok(()),
+        Stretch::Data(_) | Stretch::Zeros(_) | Stretch::Bad(_) => Ok(()),
     })?;
     hasher.update(size.get().to_le_bytes());
     Ok((Digest::from_raw(hasher.finalize().into()), size))
@@ -194,76 +254,40 @@ fn write_zeros(start: Bytes, len: Bytes, write: &mut Write<'_>) -> Result<(), Ho
     Ok(())
 }
 
-/// The digest of the first `size` bytes of a device.
-pub fn digest_of_device(
-    host: &dyn ReadHost,
-    device: &DeviceName,
-    size: Bytes,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Digest, HostError> {
-    let mut hasher = Sha256::new();
-    let mut done = Bytes::ZERO;
-    while done < size {
-        let len = size.saturating_sub(done).min(CHUNK);
-        hasher.update(host.read(device, done, len)?);
-        done = done.saturating_add(len);
-        progress(Progress::Bytes { done, total: size });
-    }
-    Ok(Digest::from_raw(hasher.finalize().into()))
-}
-
-/// Copies the content to a new file. When that fails, what this call made is removed again.
+/// Copies the content to a new file, or goes on where an earlier try of the same run was stopped. When
+/// it fails, what it made is removed again; when it is interrupted, that stays.
+///
+/// # Errors
+/// [`ActError`]; `Interrupted` when it can be gone on with.
 pub fn copy_to_file(
     host: &dyn ReadHost,
     content: &Content,
     to: &CopyFile,
+    stop: &AtomicBool,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Performed, HostError> {
+) -> Result<Performed, ActError> {
     let parts = Parts::make(to)?;
-    let (manifest, written) =
-        fill(host, content, &parts, progress).map_err(|error| parts.give_up(error))?;
-    parts.publish(&manifest).map_err(|error| parts.give_up(error))?;
-    Ok(Performed { sha256: Some(manifest.sha256), written, ..Performed::default() })
-}
-
-/// Writes the content into its part and syncs it; tells what its manifest is to say, and how much
-/// was written.
-fn fill(
-    host: &dyn ReadHost,
-    content: &Content,
-    parts: &Parts<'_>,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<(CopyManifest, Bytes), HostError> {
-    let file = parts.content();
-    let error = |doing| move |cause| HostError::new(doing, parts.path(), cause);
-    let mut writer = SparseWriter { file, hasher: Sha256::new(), written: Bytes::ZERO };
-    let size = read_through(host, content, progress, |start, stretch| {
-        hash(&mut writer.hasher, &stretch);
-        match stretch {
-            Stretch::Zeros(_) => Ok(()),
-            Stretch::Data(bytes) => writer.write(start, &bytes).map_err(error("write")),
-        }
-    })?;
-    let (written, hasher) = (writer.written, writer.hasher);
-    file.set_len(size.get()).map_err(error("write"))?;
-    file.sync_all().map_err(error("sync"))?;
-    let sha256 = Digest::from_raw(hasher.finalize().into());
+    let map = to.map_part();
+    let way = Way { map: &map, stop };
+    let copied = match flow::copy(host, content, Sink::new(parts.content(), true), &way, progress) {
+        Err(error @ ActError::Interrupted(_)) => return Err(error),
+        Err(ActError::Host(error)) => return Err(parts.give_up(error).into()),
+        other => other?,
+    };
     let (vg, lv, name) = (content.vg, content.lv, content.name.clone());
-    Ok((CopyManifest { format_version: 1, vg, lv, name, size, sha256 }, written))
-}
-
-struct SparseWriter<'a> {
-    file: &'a File,
-    hasher: Sha256,
-    written: Bytes,
-}
-
-impl SparseWriter<'_> {
-    fn write(&mut self, start: Bytes, bytes: &[u8]) -> io::Result<()> {
-        let written = write_sparsely(self.file, start, bytes)?;
-        self.written = self.written.saturating_add(written);
-        Ok(())
-    }
+    let Copied { sha256, size, .. } = copied;
+    let manifest = CopyManifest {
+        format_version: 1,
+        vg,
+        lv,
+        name,
+        size,
+        sha256,
+        unreadable: copied.bad.iter().map(|(at, len)| [at.get(), len.get()]).collect(),
+    };
+    parts.publish(&manifest, !copied.bad.is_empty()).map_err(|error| parts.give_up(error))?;
+    let beside = format!("{} has which, as ddrescue does", to.map());
+    Ok(Performed { sha256: Some(sha256), written: copied.written, notes: copied.notes(&beside) })
 }
 
 /// Writes what is not zero, and tells how much that is; the rest stays a hole, once the file is given

@@ -7,6 +7,8 @@ mod open;
 mod partitions;
 mod thin_rebuild;
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::host::copy;
@@ -84,6 +86,8 @@ pub struct ImageHost<S> {
     scratch: String,
     /// What the last act made that is to be kept.
     made: Option<KeptFile>,
+    /// Whether somebody asked the run to stop.
+    stop: Arc<AtomicBool>,
 }
 
 /// Images that can only be looked at.
@@ -93,7 +97,7 @@ impl<S: Storage> ImageHost<S> {
     /// A world without any image yet.
     pub fn new(clock: Clock, machine: Machine) -> Self {
         let (images, scratch) = (Vec::new(), SCRATCH.to_owned());
-        Self { images, clock, machine, scratch, made: None }
+        Self { images, clock, machine, scratch, made: None, stop: Arc::default() }
     }
 
     /// Makes copies for the time being in this directory.
@@ -273,7 +277,9 @@ impl<S: WritableStorage> WriteHost for ImageHost<S> {
                 self.sync(devices)?;
                 Ok(Performed::default())
             }
-            Act::CopyToFile { content, to } => Ok(copy::copy_to_file(self, content, to, progress)?),
+            Act::CopyToFile { content, to } => {
+                copy::copy_to_file(self, content, to, &self.stop, progress)
+            }
             Act::CompareContent { content, expected } => {
                 copy::compare(self, content, *expected, progress)
             }
@@ -299,6 +305,10 @@ impl<S: WritableStorage> WriteHost for ImageHost<S> {
         }
     }
 
+    fn heed(&mut self, stop: &Arc<AtomicBool>) {
+        self.stop = Arc::clone(stop);
+    }
+
     fn take_kept(&mut self) -> Option<KeptFile> {
         self.made.take()
     }
@@ -312,5 +322,9 @@ impl<S: WritableStorage> WriteHost for ImageHost<S> {
 
     fn clean_up(&mut self, copy: &CopyFile) -> Result<(), HostError> {
         copy::clean_up(copy)
+    }
+
+    fn settle(&mut self, copy: &CopyFile) -> Result<(), HostError> {
+        copy::settle(copy)
     }
 }

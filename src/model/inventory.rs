@@ -97,6 +97,9 @@ pub struct CopyManifest {
     pub size: Bytes,
     /// Digest of the content.
     pub sha256: Digest,
+    /// What of it could not be read, and is zeros: where it begins, and how many bytes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<[u64; 2]>,
 }
 
 /// A file that was to hold metadata and does not.

@@ -106,6 +106,17 @@ pub enum ContentFrom {
     Own(DeviceName),
 }
 
+impl ContentFrom {
+    /// What tells one place from another, as far as that stays.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Pvs { map, .. } => format!("{map:?}"),
+            Self::Thin(thin) => format!("{}", thin.seen),
+            Self::Own(_) => String::new(),
+        }
+    }
+}
+
 /// Where the content of a thin LV lies, as long as its pool is not active.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ThinContent {
@@ -139,6 +150,16 @@ impl CopyFile {
     /// What the copy is called until it is whole.
     pub fn part(&self) -> String {
         format!("{}.lvmend-part-{}", self.path, self.begun)
+    }
+
+    /// Where it stands how far the copy has come, until it is whole.
+    pub fn map_part(&self) -> String {
+        format!("{}.map", self.part())
+    }
+
+    /// Where it stands what could not be read, when something could not.
+    pub fn map(&self) -> String {
+        format!("{}.map", self.path)
     }
 
     /// What its manifest is called.
@@ -248,6 +269,8 @@ pub enum Act {
         content: Content,
         /// Where to.
         to: CopyDevice,
+        /// Seconds since 1970: when the run began, by which it finds how far it came.
+        begun: i64,
     },
     /// Gives the devices of a stack their tables, in one suspension.
     ReloadTree(Box<Reload>),

@@ -183,7 +183,9 @@ impl Contract for CopyLv {
                 let to = CopyFile { path: path.clone(), begun: signature.time };
                 Act::CopyToFile { content, to }
             }
-            CopyTo::Lv(to) => Act::CopyToDevice { content, to: self.device(now, to)? },
+            CopyTo::Lv(to) => {
+                Act::CopyToDevice { content, to: self.device(now, to)?, begun: signature.time }
+            }
         };
         Ok(Lowered { acts: vec![act], predicted: now.clone() })
     }

@@ -69,7 +69,7 @@ fn perform(
     let failure = |why, is_final, is_stopped| Failure { why, is_final, is_stopped };
     let lowered = lowered.map_err(|unfit| failure(unfit.why, true, false))?;
     let performed = perform_all(run, &lowered.acts).map_err(|error| {
-        let is_stopped = matches!(error, ActError::Stopped);
+        let is_stopped = matches!(error, ActError::Interrupted(_));
         failure(error.to_string(), error.is_final(), is_stopped)
     })?;
     // What the programs said of themselves is not believed.

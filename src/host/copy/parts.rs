@@ -13,6 +13,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use nix::unistd::geteuid;
+
 use crate::host::HostError;
 use crate::host::files::kind_shown;
 use crate::model::inventory::{CopyManifest, MANIFEST_SIZE_MAX};
@@ -30,7 +32,10 @@ impl<'a> Parts<'a> {
     pub fn make(to: &'a CopyFile) -> Result<Self, HostError> {
         refuse_standing(to)?;
         remove_stale_manifest(to)?;
-        let content = create(&to.part())?;
+        let content = match reopen(to)? {
+            Some(begun) => begun,
+            None => create(&to.part())?,
+        };
         match create(&to.manifest_part()) {
             Ok(manifest) => Ok(Self { to, content, manifest }),
             // What stands there is not of this call: only the other part goes.
@@ -48,8 +53,9 @@ impl<'a> Parts<'a> {
         &self.to.path
     }
 
-    /// Writes the manifest, and gives both their names. The content was synced before.
-    pub fn publish(&self, manifest: &CopyManifest) -> Result<(), HostError> {
+    /// Writes the manifest, and gives both their names, and its own to the map where that is to stay. The
+    /// content was synced before.
+    pub fn publish(&self, manifest: &CopyManifest, keeps_map: bool) -> Result<(), HostError> {
         let (path, at) = (self.path(), self.to.manifest());
         let error = |cause| HostError::new("write", &at, cause);
         let mut json =
@@ -57,6 +63,9 @@ impl<'a> Parts<'a> {
         json.push(b'\n');
         (&self.manifest).write_all(&json).map_err(error)?;
         self.manifest.sync_all().map_err(error)?;
+        if keeps_map {
+            name(&self.to.map_part(), &self.to.map())?;
+        }
         name(&self.to.manifest_part(), &at)?;
         name(&self.to.part(), path)?;
         clean_up(self.to)
@@ -68,9 +77,32 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// The part that an earlier try of this run left, where a map beside it says how far that came. Nobody
+/// else can have made it: it is ours, for us alone, and has no other name.
+fn reopen(to: &CopyFile) -> Result<Option<File>, HostError> {
+    let path = to.part();
+    let error = |cause| HostError::new("open", &path, cause);
+    if identity(&to.map_part())?.is_none() || identity(&path)?.is_none() {
+        return Ok(None);
+    }
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK)
+        .open(&path)
+        .map_err(error)?;
+    let found = file.metadata().map_err(error)?;
+    let is_ours = found.uid() == geteuid().as_raw() && found.mode() & 0o777 == 0o600;
+    if !(found.is_file() && is_ours && found.nlink() == 1) {
+        return Err(HostError::because("open", &path, "it is not the part that this run began"));
+    }
+    Ok(Some(file))
+}
+
 /// Makes a new file, and follows no link to it.
 fn create(path: &str) -> Result<File, HostError> {
     OpenOptions::new()
+        .read(true)
         .write(true)
         .create_new(true)
         .mode(0o600)
@@ -161,19 +193,49 @@ fn identity(path: &str) -> Result<Option<(u64, u64)>, HostError> {
     }
 }
 
-/// Removes what is left of this run's copy: its parts, and its manifest where the copy did not get
-/// its name.
+/// Takes away what is left of a copy that got its name, or of the naming of one that did not; what a
+/// copy can be gone on with stays.
+pub fn settle(to: &CopyFile) -> Result<(), HostError> {
+    let is_named = is_named(to)?;
+    if is_named || identity(&to.map_part())?.is_none() {
+        return remove_parts(to, is_named);
+    }
+    remove_names(to)
+}
+
+/// Removes what is left of this run's copy: its parts, and its manifest and map where the copy did not
+/// get its name.
 pub fn clean_up(to: &CopyFile) -> Result<(), HostError> {
-    let is_named = match (identity(&to.part())?, identity(&to.path)?) {
+    remove_parts(to, is_named(to)?)
+}
+
+/// Whether the copy has its name already.
+fn is_named(to: &CopyFile) -> Result<bool, HostError> {
+    Ok(match (identity(&to.part())?, identity(&to.path)?) {
         (Some(part), Some(copy)) => part == copy,
         // The part of the content goes last: without it there is nothing left to be done.
         (None, Some(_)) => true,
         (_, None) => false,
-    };
-    let own = identity(&to.manifest_part())?;
-    if !is_named && own.is_some() && identity(&to.manifest())? == own {
-        remove(&to.manifest())?;
+    })
+}
+
+fn remove_parts(to: &CopyFile, is_named: bool) -> Result<(), HostError> {
+    if !is_named {
+        remove_names(to)?;
     }
     remove(&to.manifest_part())?;
+    remove(&to.map_part())?;
+    remove(&format!("{}.new", to.map_part()))?;
     remove(&to.part())
+}
+
+/// Takes the names back that were given before the copy was to get its own.
+fn remove_names(to: &CopyFile) -> Result<(), HostError> {
+    for (part, name) in [(to.manifest_part(), to.manifest()), (to.map_part(), to.map())] {
+        let own = identity(&part)?;
+        if own.is_some() && identity(&name)? == own {
+            remove(&name)?;
+        }
+    }
+    remove(&to.manifest_part())
 }

@@ -1,38 +1,47 @@
 //! Copying content over an LV: as much as the content is long, and nothing behind it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::sync::atomic::AtomicBool;
 
-use crate::host::copy;
+use crate::host::copy::flow::{self, Way};
+use crate::host::copy::sink::Sink;
 use crate::host::linux::block::number_of;
 use crate::host::linux::mapped;
-use crate::host::{ActError, HostError, Performed, Progress, ReadHost};
-use crate::ids::DeviceName;
+use crate::host::{ActError, HostError, KeptFile, Performed, Progress, ReadHost};
 use crate::operation::act::{Content, CopyDevice};
 use crate::units::Bytes;
 
-/// Copies, syncs, reads back and compares.
+/// Copies, reads back what was written, and syncs; goes on where an earlier try of the same run was
+/// stopped. What could not be read comes as a map, to be kept with the run.
 pub fn copy_over(
     host: &dyn ReadHost,
     content: &Content,
     to: &CopyDevice,
+    (scratch, begun, stop): (&str, i64, &AtomicBool),
     progress: &mut dyn FnMut(Progress),
-) -> Result<Performed, ActError> {
+) -> Result<(Performed, Option<KeptFile>), ActError> {
     let target = open(to)?;
-    let error = |doing| move |cause| HostError::new(doing, &to.path, cause);
-    let mut written = Bytes::ZERO;
-    let mut write = |start: Bytes, bytes: &[u8]| {
-        written = written.saturating_add(Bytes::of_len(bytes.len()));
-        target.write_all_at(bytes, start.get()).map_err(error("write"))
-    };
-    let (sha256, size) = copy::copy_through(host, content, progress, &mut write)?;
-    target.sync_all().map_err(error("sync"))?;
-    let back = copy::digest_of_device(host, &DeviceName::whole(to.path.as_str()), size, progress)?;
-    if back != sha256 {
-        return Err(ActError::ContentDiffers { found: back, expected: sha256 });
+    let map = format!("{scratch}/lvmend-copy-{}-{begun}.map", to.dm_uuid);
+    let way = Way { map: &map, stop };
+    let copied = flow::copy(host, content, Sink::new(&target, false), &way, progress);
+    if let Err(error @ ActError::Interrupted(_)) = copied {
+        return Err(error);
     }
-    Ok(Performed { sha256: Some(sha256), written, ..Performed::default() })
+    let kept = File::open(&map);
+    let _ = fs::remove_file(&map);
+    let copied = copied?;
+    let name = format!("unreadable-{}.map", content.name);
+    let notes =
+        copied.notes(&format!("{name} among the files of the run has which, as ddrescue does"));
+    let kept = if copied.bad.is_empty() {
+        None
+    } else {
+        let content = kept.map_err(|cause| HostError::new("open", &map, cause))?;
+        Some(KeptFile { name, content })
+    };
+    Ok((Performed { sha256: Some(copied.sha256), written: copied.written, notes }, kept))
 }
 
 /// Opens the target, and makes sure that it is the LV that is meant and that nobody else has it.

@@ -32,7 +32,7 @@ pub struct Said(pub Vec<u8>);
 /// lost.
 ///
 /// # Errors
-/// [`ActError::Program`], [`ActError::Lost`], [`ActError::Stopped`]; what it said comes in any case.
+/// [`ActError::Program`], [`ActError::Lost`], [`ActError::Interrupted`]; what it said comes in any case.
 pub fn run(
     program: &PlannedProgram,
     lock: &File,
@@ -144,7 +144,7 @@ impl Running {
             let why = if let Some(why) = lost {
                 ActError::Lost(why)
             } else if stop() {
-                ActError::Stopped
+                ActError::Interrupted("asked to stop".to_owned())
             } else if begun.elapsed() >= limit {
                 ActError::Busy(format!("took longer than {} and was stopped", program.timeout))
             } else {

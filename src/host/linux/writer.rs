@@ -262,8 +262,15 @@ impl WriteHost for LinuxWriter {
                 self.made = Some(dump);
                 Ok(performed)
             }
-            Act::CopyToFile { content, to } => Ok(copy::copy_to_file(self, content, to, progress)?),
-            Act::CopyToDevice { content, to } => copy_over(self, content, to, progress),
+            Act::CopyToFile { content, to } => {
+                copy::copy_to_file(self, content, to, &self.stop, progress)
+            }
+            Act::CopyToDevice { content, to, begun } => {
+                let way = (self.scratch.as_str(), *begun, self.stop.as_ref());
+                let (performed, map) = copy_over(self, content, to, way, progress)?;
+                self.made = map;
+                Ok(performed)
+            }
             Act::CompareContent { content, expected } => {
                 copy::compare(self, content, *expected, progress)
             }
@@ -276,6 +283,10 @@ impl WriteHost for LinuxWriter {
 
     fn clean_up(&mut self, copy: &CopyFile) -> Result<(), HostError> {
         copy::clean_up(copy)
+    }
+
+    fn settle(&mut self, copy: &CopyFile) -> Result<(), HostError> {
+        copy::settle(copy)
     }
 
     fn heed(&mut self, stop: &Arc<AtomicBool>) {

@@ -26,7 +26,7 @@ pub(super) fn does(acts: &[Act]) -> Vec<String> {
                 let path = ForeignText::from(to.path.as_str());
                 lines.push(format!("reads {size} of LV {}, writes {path}", content.name));
             }
-            Act::CopyToDevice { content, to } => {
+            Act::CopyToDevice { content, to, .. } => {
                 let size = content.len.bytes().unwrap_or(Bytes::ZERO);
                 let path = ForeignText::from(to.path.as_str());
                 lines.push(format!("reads {size} of LV {}, writes over {path}", content.name));

@@ -52,7 +52,7 @@ fn act_shown(act: &Act) -> String {
             let line = write.command.to_string();
             line.split(" --config").next().unwrap().to_owned()
         }
-        Act::CopyToDevice { content, to } => {
+        Act::CopyToDevice { content, to, .. } => {
             format!("copies {} to {} ({}, {})", content.name, to.path, to.dm_uuid, to.size)
         }
         Act::CopyToFile { content, to } => format!("copies {} to {}", content.name, to.path),
