@@ -31,7 +31,7 @@ use crate::units::{Bytes, Sectors};
 
 pub use activation::{ActiveLv, lacking_pv};
 pub use base::{Base, BaseVersion};
-pub use busy::{MountedLv, refuse_file_users, refuse_in_use, to_unmount};
+pub use busy::{MountedLv, refuse_file_users, refuse_in_use, refuse_removal, to_unmount};
 pub use claims::Claim;
 
 pub use extend::{BlankDevice, NewDevices, not_blank};

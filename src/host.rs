@@ -190,6 +190,8 @@ pub enum ActError {
         ended: String,
         /// What it said on stderr, with a colon in front; empty when nothing.
         said: String,
+        /// Whether a signal ended it: it may have left things half done.
+        by_signal: bool,
     },
     /// A program of the plan failed.
     #[error("{command} {ended}{said}")]

@@ -33,6 +33,7 @@ mod rebuild_pool_metadata;
 mod refresh_lvs;
 pub mod reload;
 pub mod reload_tree;
+mod remove_snapshot;
 mod restore_missing_pv;
 mod risk;
 mod save_evidence;
@@ -64,6 +65,7 @@ pub use mount_again::MountAgain;
 pub use rebuild_pool_metadata::RebuildPoolMetadata;
 pub use refresh_lvs::RefreshLvs;
 pub use reload_tree::ReloadTree;
+pub use remove_snapshot::RemoveSnapshot;
 pub use restore_missing_pv::RestoreMissingPv;
 pub use risk::{Risk, Stage};
 pub use save_evidence::{SaveEvidence, regions_of_extents};
@@ -121,6 +123,8 @@ pub enum Operation {
     MountAgain(MountAgain),
     /// Copies the content of an LV.
     CopyLv(CopyLv),
+    /// Removes a snapshot that stands where a plan is to make its own.
+    RemoveSnapshot(RemoveSnapshot),
     /// Backs an LV up through a snapshot.
     SnapshotBackup(Box<SnapshotBackup>),
     /// Compares the content of an LV with a digest.
@@ -152,6 +156,7 @@ impl Operation {
             Self::Unmount(operation) => operation,
             Self::MountAgain(operation) => operation,
             Self::CopyLv(operation) => operation,
+            Self::RemoveSnapshot(operation) => operation,
             Self::SnapshotBackup(operation) => operation.as_ref(),
             Self::CheckSha256(operation) => operation,
         }
@@ -181,6 +186,7 @@ impl Operation {
             Self::Unmount(_) => "unmount",
             Self::MountAgain(_) => "mount_again",
             Self::CopyLv(_) => "copy_lv",
+            Self::RemoveSnapshot(_) => "remove_snapshot",
             Self::SnapshotBackup(_) => "snapshot_backup",
             Self::CheckSha256(_) => "check_sha256",
         }
@@ -212,6 +218,7 @@ impl Operation {
             | Self::Unmount(_)
             | Self::MountAgain(_)
             | Self::CopyLv(_)
+            | Self::RemoveSnapshot(_)
             | Self::SnapshotBackup(_)
             | Self::CheckSha256(_) => {}
         }
@@ -227,7 +234,9 @@ impl Operation {
     pub const fn stage(&self) -> Stage {
         let task_of = match self {
             Self::SaveEvidence(_) => return Stage::Evidence,
-            Self::CopyLv(_) | Self::SnapshotBackup(_) => return Stage::Task,
+            Self::CopyLv(_) | Self::RemoveSnapshot(_) | Self::SnapshotBackup(_) => {
+                return Stage::Task;
+            }
             Self::CheckSha256(_) => return Stage::Check,
             Self::ActivateLvs(operation) => operation.task_of,
             Self::DeactivateLvs(operation) => operation.task_of,

@@ -188,10 +188,13 @@ impl Wanted<'_> {
     ) -> Result<(), Exit> {
         let Some(sealed) = &self.sealed else { return Ok(()) };
         refuse_other_realm(sealed, realm, output)?;
-        if !planned.graph.changes_state() && planned.refusals.is_empty() {
-            return Ok(());
-        }
-        let differences = sealed.differences(&planned.fingerprint(&self.plan));
+        let now = planned.fingerprint(&self.plan);
+        let differences = if !planned.graph.changes_state() && planned.refusals.is_empty() {
+            // What was done meanwhile is not done again; what is left must be what was sealed.
+            sealed.not_sealed(&now, &planned.graph)
+        } else {
+            sealed.differences(&now)
+        };
         if differences.is_empty() {
             return Ok(());
         }

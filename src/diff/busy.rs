@@ -6,6 +6,7 @@ use crate::diff::live::{in_the_way, refuse_users, users};
 use crate::diff::{Context, Diff, Refusal, RefusalCode};
 use crate::ids::{ForeignText, LvName, LvUuid, VgUuid};
 use crate::model::live::{Live, Mount, Opener, Use};
+use crate::model::parts::{leaning_on, snapshot_link};
 use crate::model::vg::{Lv, Vg};
 
 /// A file system of an LV, and how it is mounted.
@@ -38,6 +39,36 @@ pub fn refuse_in_use(live: &Live, vg: &Vg, lv: &Lv, unmount: &[String]) -> Optio
             )
         })
         .or_else(|| mounts.iter().find_map(|mount| refuse_file_users(live, mount, &object)))
+}
+
+/// Why an LV cannot be removed: what goes with it, and the uses that the plan does not let end. A mount
+/// that other namespaces got from ours goes with ours.
+pub fn refuse_removal(live: &Live, vg: &Vg, lv: &Lv, unmount: &[String]) -> Option<Refusal> {
+    let object = format!("LV {}/{}", vg.name, lv.name);
+    let is_of_it = |other: &&Lv| snapshot_link(other).is_some_and(|link| *link.origin == lv.name);
+    let leaning = leaning_on(vg, lv).into_iter().map(|other| &other.name);
+    let snapshots = vg.lvs.iter().filter(is_of_it).filter_map(snapshot_link).map(|link| link.store);
+    if let Some(other) = leaning.chain(snapshots).next() {
+        let why = format!("LV {other} stands on it, and LVM would remove that as well");
+        let help = "remove that one first, if nobody needs it, or use another name here";
+        return Some(Refusal::new(RefusalCode::SnapshotRefused, object, why).with_help(help));
+    }
+    let may_go = |found: &Use| match found {
+        Use::Mount(mount) => live.mounts.iter().any(|ours| {
+            let is_allowed = unmount.iter().any(|at| at == ours.at.raw());
+            ours.is_ours
+                && is_allowed
+                && ours.device == mount.device
+                && (!mount.is_ours || ours == mount)
+        }),
+        Use::Swap | Use::Device(_) | Use::Process(_) | Use::Unknown(_) => false,
+    };
+    let mut uses = users(live, vg.uuid, lv.uuid);
+    uses.retain(|found| !may_go(found));
+    refuse_users(&object, &uses).or_else(|| {
+        let mounts = mounts_of(live, vg.uuid, lv.uuid, unmount);
+        mounts.iter().find_map(|mount| refuse_file_users(live, mount, &object))
+    })
 }
 
 /// Why a file system cannot be unmounted: the processes that use files on it.

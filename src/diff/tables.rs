@@ -12,6 +12,7 @@ use crate::diff::{Base, BaseVersion, Change, Context, Diff, Refusal, RefusalCode
 use crate::ids::{LvUuid, VgUuid};
 use crate::model::inventory::Inventory;
 use crate::model::live::MappedDevice;
+use crate::model::parts::snapshot_link;
 use crate::model::table_goal::{StackDevice, Then};
 use crate::plan::resolve::TablesGoal;
 
@@ -88,30 +89,39 @@ fn judge(look: &Look<'_>, stack: &Stack<'_>, is_wanted: bool, diff: &mut Diff) {
     }
 }
 
-/// The stacks of this LV of which devices are suspended or have a table that waits, and what takes them
-/// out of that.
-///
-/// # Errors
-/// Why one of them is left alone, for people.
-pub fn half_done_stacks(
-    inventory: &Inventory,
-    vg: VgUuid,
-    lv: LvUuid,
-) -> Result<Vec<WrongStack>, String> {
+/// What a command that was killed left of the stacks of this origin, and what takes them out of that:
+/// devices that are suspended, or have a table that waits, and an origin that is still one for the kernel and
+/// has no snapshot any more.
+pub fn half_done_stacks(inventory: &Inventory, vg: VgUuid, origin: LvUuid) -> Vec<WrongStack> {
     let current = inventory.vgs.get(&vg).and_then(|on_disk| on_disk.current.as_deref());
     let (Some(live), Some(vg)) = (inventory.live.as_deref(), current) else {
-        return Ok(Vec::new());
+        return Vec::new();
     };
     let none = BTreeSet::new();
     let look = Look::new(inventory, live, vg, &none);
+    let has_origin_table = |mapped: &&MappedDevice| {
+        mapped.live.iter().any(|line| line.target == "snapshot-origin")
+            && mapped.layer.as_ref().is_some_and(|layer| layer.lv == origin)
+    };
+    let name = vg.lv_by_uuid(origin).map(|lv| &lv.name);
+    let has_snapshot =
+        vg.lvs.iter().filter_map(snapshot_link).any(|link| Some(link.origin) == name);
     let mut found = Vec::new();
     for stack in stacks::all(live, vg, &look.derived, &look.numbers) {
-        if is_half_done(&stack) && stack.lvs().any(|of| of == lv) {
-            found.push(look.stack(&stack, false)?.wrong);
+        if !stack.lvs().any(|of| of == origin) {
+            continue;
+        }
+        let is_left_over = !has_snapshot && stack.devices.iter().any(has_origin_table);
+        if is_half_done(&stack) {
+            // Tables that the metadata does not want are in force already: they go on as they were.
+            let by_metadata = look.stack(&stack, true).ok().map(|verdict| verdict.wrong);
+            found.extend(by_metadata.or_else(|| look.as_it_is(&stack)));
+        } else if is_left_over && let Ok(verdict) = look.stack(&stack, true) {
+            found.push(verdict.wrong);
         }
     }
     found.retain(|wrong| wrong.devices.iter().any(StackDevice::is_wrong));
-    Ok(found)
+    found
 }
 
 fn refuse_on_images(context: &Context<'_>, base: &Base, diff: &mut Diff) {

@@ -71,7 +71,7 @@ impl Checkpoint {
                 | Act::CopyToFile { .. }
                 | Act::CompareContent { .. }
                 | Act::Run(_)
-                | Act::AwaitDevice { .. }
+                | Act::ReadyToMount { .. }
                 | Act::RunWhenFree(_)
                 | Act::RunProgram(_)
                 | Act::WriteLocked(_)

@@ -53,7 +53,7 @@ pub(crate) fn step(run: &mut Run<'_, '_>, index: usize) -> Result<Ended, RunErro
         // Somebody else brought it about in the meantime.
         Ok(Lowered { acts: Vec::new(), predicted: run.world.clone() })
     } else {
-        when_free(run, &|world| lower(&operation, world, &signature))
+        when_free(run, false, &|world| lower(&operation, world, &signature))
     };
     let mut lowered = match lowered {
         Ok(lowered) => lowered,
@@ -89,16 +89,19 @@ pub(crate) fn step(run: &mut Run<'_, '_>, index: usize) -> Result<Ended, RunErro
     failed(run, index, Left::Nothing, why)
 }
 
-/// Works out what is to be done. Who uses what must be free is given time to go.
+/// Works out what is to be done. Who uses what must be free is given time to go; on the way back also
+/// when somebody asked to stop.
 fn when_free(
     run: &mut Run<'_, '_>,
+    goes_back: bool,
     lower: &dyn Fn(&Inventory) -> Result<Lowered, Unfit>,
 ) -> Result<Lowered, Unfit> {
     let mut waited = Duration::ZERO;
     loop {
         let lowered = lower(&run.world);
         let Err(Unfit { why, may_pass: true }) = &lowered else { return lowered };
-        if waited >= run.engine.host.patience() || (run.engine.stop)() {
+        let is_to_stop = !goes_back && (run.engine.stop)();
+        if waited >= run.engine.host.patience() || is_to_stop {
             return lowered;
         }
         if waited.is_zero() {
@@ -228,7 +231,8 @@ pub(crate) fn undo(run: &mut Run<'_, '_>, index: usize) -> Result<(), String> {
     for _ in 0..TRIES {
         run.look_closely();
         used_pool::refuse(run, &operation)?;
-        let undo = when_free(run, &|world| operation.contract().lower_undo(world, &signature));
+        let undo =
+            when_free(run, true, &|world| operation.contract().lower_undo(world, &signature));
         let acts = undo.map_err(|unfit| unfit.why)?.acts;
         if acts.is_empty() {
             return Ok(());

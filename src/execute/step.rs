@@ -1,7 +1,10 @@
 //! One step: predict, write the intent down, act, observe, compare, write the outcome down.
 
+use std::fs::File;
+use std::io::Seek as _;
+
 use crate::execute::checkpoint::Checkpoint;
-use crate::execute::engine::Run;
+use crate::execute::engine::{Engine, Run};
 use crate::execute::journal::Record;
 use crate::execute::{Event, RunError, evidence, live, settle};
 use crate::host::{ActError, HostError, KeptFile, Performed};
@@ -118,12 +121,10 @@ pub(crate) fn perform_all(run: &mut Run<'_, '_>, acts: &[Act]) -> Result<Perform
             listener.tell(Event::Progress(progress));
         });
         if let Some(KeptFile { name, mut content }) = engine.host.take_kept() {
-            engine.store.put_from(&run.name, &name, &mut content)?;
-            if let Some(copy) = engine.evidence_copy.as_deref_mut() {
-                use std::io::Seek as _;
-                let again = |cause| HostError::new("copy", &name, cause);
-                content.rewind().map_err(again)?;
-                copy.put_from(&run.name, &name, &mut content)?;
+            let kept = keep(engine, &run.name, &name, &mut content);
+            // Why it failed is what counts.
+            if performed.is_ok() {
+                kept?;
             }
         }
         let performed = performed?;
@@ -132,6 +133,21 @@ pub(crate) fn perform_all(run: &mut Run<'_, '_>, acts: &[Act]) -> Result<Perform
         }
     }
     Ok(last)
+}
+
+/// Keeps a file with the run, and with its second copy.
+fn keep(
+    engine: &mut Engine<'_>,
+    run: &str,
+    name: &str,
+    content: &mut File,
+) -> Result<(), HostError> {
+    engine.store.put_from(run, name, content)?;
+    if let Some(copy) = engine.evidence_copy.as_deref_mut() {
+        content.rewind().map_err(|cause| HostError::new("copy", name, cause))?;
+        copy.put_from(run, name, content)?;
+    }
+    Ok(())
 }
 
 /// Observes the world and holds it to the prediction.

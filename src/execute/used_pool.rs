@@ -42,6 +42,7 @@ pub(crate) fn refuse(run: &Run<'_, '_>, operation: &Operation) -> Result<(), Str
         | Operation::Unmount(_)
         | Operation::MountAgain(_)
         | Operation::CopyLv(_)
+        | Operation::RemoveSnapshot(_)
         | Operation::SnapshotBackup(_)
         | Operation::CheckSha256(_) => Ok(()),
     }

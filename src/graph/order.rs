@@ -49,7 +49,7 @@ fn rank(operation: &Operation, turns: &Turns) -> Rank {
         // LVM makes it longer by itself where it makes a pool's metadata longer.
         Operation::MakePoolSpare(_) => 17,
         Operation::RefreshLvs(_) => 18,
-        Operation::ActivateLvs(_) => 19,
+        Operation::ActivateLvs(_) | Operation::RemoveSnapshot(_) => 19,
         Operation::CopyLv(_) | Operation::SnapshotBackup(_) => 20,
         Operation::MountAgain(_) => 22,
         Operation::CheckSha256(_) => 23,

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::host::{HostError, Machine, TargetState};
+use crate::ids::ForeignText;
 use crate::model::inventory::Space;
 use crate::units::Bytes;
 
@@ -132,7 +133,34 @@ pub fn mount_point(path: &str) -> Result<(), String> {
     if shown != path {
         return Err(format!("its real name is {shown}: write that"));
     }
-    if real.is_dir() { Ok(()) } else { Err("it is no directory".to_owned()) }
+    if !real.is_dir() {
+        return Err("it is no directory".to_owned());
+    }
+    let mut entries = fs::read_dir(&real).map_err(|cause| cause.to_string())?;
+    if entries.next().is_some() {
+        return Err("it is not empty: what is in it would be hidden".to_owned());
+    }
+    match real.ancestors().find_map(not_roots) {
+        Some(why) => Err(why),
+        None => Ok(()),
+    }
+}
+
+/// Why somebody else than root could put something else in the place of this file or directory, or into
+/// it. Who may write to a directory with the sticky bit may not replace what root has in it.
+pub fn not_roots(place: &Path) -> Option<String> {
+    let shown = ForeignText::from(place.to_string_lossy().into_owned());
+    let found = match fs::symlink_metadata(place) {
+        Ok(found) => found,
+        Err(error) => return Some(format!("{shown}: {error}")),
+    };
+    if found.uid() != 0 {
+        return Some(format!("{shown} belongs to user {}, not to root", found.uid()));
+    }
+    // Everybody may do everything with a link, says its mode, and nobody can change it.
+    let is_sticky = found.is_dir() && found.mode() & 0o1000 != 0;
+    let is_open = found.mode() & 0o022 != 0 && !is_sticky && !found.is_symlink();
+    is_open.then(|| format!("{shown} can be written by others than root"))
 }
 
 /// Seconds since 1970; 0 on a machine whose clock stands before that.

@@ -294,7 +294,7 @@ impl<S: WritableStorage> WriteHost for ImageHost<S> {
                 Ok(performed)
             }
             Act::Run(_)
-            | Act::AwaitDevice { .. }
+            | Act::ReadyToMount { .. }
             | Act::RunWhenFree(_)
             | Act::RunProgram(_)
             | Act::WriteLocked(_)

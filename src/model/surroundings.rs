@@ -1,6 +1,6 @@
 //! What tasks and checks of a plan need of the machine, looked at beforehand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{LvUuid, VgUuid};
 use crate::model::signature::ForeignSignature;
@@ -14,4 +14,6 @@ pub struct Surroundings {
     pub mount_points: BTreeMap<String, Result<(), String>>,
     /// What stands at the beginning of LVs.
     pub signatures: BTreeMap<(VgUuid, LvUuid), Result<Vec<ForeignSignature>, String>>,
+    /// LVs with a file system whose journal is on another device.
+    pub journals_elsewhere: BTreeSet<(VgUuid, LvUuid)>,
 }

@@ -151,6 +151,19 @@ const EXT4_INCOMPATIBLE: u32 = !0x1f;
 const EXT4_READ_ONLY: u32 = !0x7;
 
 /// Which ext, by its features. Two bytes of magic prove little, so that counts must make sense.
+/// Whether a device that begins so holds ext3 or ext4 with its journal on another device.
+///
+/// # Source
+/// Linux `fs/ext4/ext4.h`, `s_feature_compat`, `s_journal_dev`.
+pub fn has_journal_elsewhere(head: &[u8]) -> bool {
+    let start = usize::try_from(EXT_SUPERBLOCK).unwrap_or(usize::MAX);
+    let superblock = head.get(start..).unwrap_or_default();
+    let has = |at: usize| u32_at(superblock, at).unwrap_or(0);
+    array_at(superblock, 56) == Some([0x53, 0xef])
+        && has(92) & EXT_HAS_JOURNAL != 0
+        && (has(224) == 0 || has(228) != 0)
+}
+
 fn ext(ends: &Ends<'_>) -> Option<Format> {
     let superblock = ends.from(EXT_SUPERBLOCK);
     let is_sane = array_at(superblock, 56) == Some([0x53, 0xef])

@@ -252,10 +252,13 @@ pub enum Act {
     /// Runs a program that writes. Its exit code counts for little: what is observed afterwards
     /// tells what it did.
     Run(CommandLine),
-    /// Waits until the device of an LV that was just made is there.
-    AwaitDevice {
-        /// Its node.
-        path: String,
+    /// Waits until the device of an LV that was just made has its node, and looks whether it can be mounted
+    /// there.
+    ReadyToMount {
+        /// What device-mapper calls it.
+        name: String,
+        /// Where it is to be mounted.
+        at: String,
     },
     /// Runs a program that writes, and runs it again while what has to be free is in use.
     RunWhenFree(CommandLine),

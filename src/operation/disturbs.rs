@@ -52,6 +52,7 @@ impl Operation {
             | Self::MountAgain(_)
             | Self::CopyLv(CopyLv { to: CopyTo::File { .. }, .. })
             // LVM2 suspends the origin for a moment, and needs no file meanwhile.
+            | Self::RemoveSnapshot(_)
             | Self::SnapshotBackup(_)
             | Self::CheckSha256(_) => {}
         }

@@ -16,12 +16,13 @@
 
 use std::sync::Arc;
 
-use crate::ids::{DeviceName, PvUuid, VgName, VgUuid};
+use crate::ids::{DeviceName, LvName, PvUuid, VgName, VgUuid};
 use crate::model::device::DiskArea;
 use crate::model::inventory::Inventory;
+use crate::model::parts::snapshot_link;
 use crate::model::segment::SegmentKind;
 use crate::model::timeline::MetadataText;
-use crate::model::vg::{Pv, Vg};
+use crate::model::vg::{Lv, Pv, Vg};
 use crate::ondisk::placement::AREA_START;
 use crate::operation::act::Act;
 use crate::operation::command::{
@@ -183,6 +184,16 @@ pub fn count_up(predicted: &mut Inventory, vg: VgUuid) {
         let next = vg.seqno.saturating_add(1);
         Arc::make_mut(vg).seqno = next;
     }
+}
+
+/// An LV is gone, with what ties it to its origin where it is a classic snapshot.
+pub fn without(predicted: &mut Inventory, vg: VgUuid, name: &LvName) {
+    let current = predicted.vgs.get_mut(&vg).and_then(|on_disk| on_disk.current.as_mut());
+    let Some(vg) = current else { return };
+    let is_link = |lv: &&Lv| snapshot_link(lv).is_some_and(|link| link.store == name);
+    let link = vg.lvs.iter().find(is_link).map(|lv| lv.name.clone());
+    let rest = vg.without(name);
+    *vg = Arc::new(link.map_or(rest.clone(), |link| rest.without(&link)));
 }
 
 /// Where `pvck --repair` puts the first metadata area: from byte 4096 to the data.

@@ -24,10 +24,11 @@ use crate::operation::{
     Attempts, Contract, Lowered, Probe, Resource, Risk, Signature, Touches, Unfit, live_commit,
 };
 use crate::plan::document::Journal;
-use crate::plan::hazard::{Hazard, HazardKind};
+use crate::plan::hazard::Hazard;
 use crate::units::{Bytes, Extents, Seconds};
 
-pub use made::file_system;
+pub use made::{file_system, is_shared_btrfs};
+pub use removed::{is_snapshot_of, remove};
 
 /// Backs an LV up through a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,9 +58,6 @@ pub struct SnapshotBackup {
     pub run: Vec<RunProgram>,
     /// Whether it stays.
     pub keep: bool,
-    /// A snapshot of that name that was not made by this plan, and goes as the plan accepts it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub recreates: Option<LvUuid>,
     /// Where one that is in the way may be unmounted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unmount: Vec<String>,
@@ -182,17 +180,13 @@ impl Contract for SnapshotBackup {
 
     fn risk(&self, realm: Realm) -> Risk {
         match realm {
-            Realm::Images | Realm::Live if self.recreates.is_none() => Risk::Reversible,
-            Realm::Images | Realm::Live => Risk::Irreversible,
+            Realm::Images | Realm::Live => Risk::Reversible,
         }
     }
 
     fn undo(&self, realm: Realm) -> &'static str {
         match realm {
             Realm::Images => "never done: images have no kernel",
-            Realm::Live if self.recreates.is_some() => {
-                "none: the snapshot that stood there is gone; the one it made is removed"
-            }
             Realm::Live => {
                 "the snapshot it made is unmounted and removed; one of an earlier run of this plan \
                  does not come back, and what the programs did stays"
@@ -201,22 +195,13 @@ impl Contract for SnapshotBackup {
     }
 
     fn hazards(&self) -> Vec<Hazard> {
-        let loss = |lv: LvUuid| {
-            let (name, tag) = (&self.snapshot, &self.tag);
-            format!("snapshot {name} ({lv}), which has no tag {tag}: somebody else made it")
-        };
-        let hazard = |lv: LvUuid| Hazard {
-            kind: HazardKind::RecreateSnapshot,
-            object: self.snapshot.to_string(),
-            loss: vec![loss(lv)],
-        };
-        self.recreates.map(hazard).into_iter().collect()
+        Vec::new()
     }
 
-    fn lower(&self, now: &Inventory, _: &Signature) -> Result<Lowered, Unfit> {
+    fn lower(&self, now: &Inventory, signature: &Signature) -> Result<Lowered, Unfit> {
         let (live, vg) = (live_of(now)?, current(now, self.vg)?);
         let mut acts = self.clear_the_way(now, live, vg)?;
-        acts.extend(self.make(now, live, vg)?);
+        acts.extend(self.make(now, live, vg, signature)?);
         let mut predicted = now.clone();
         live_commit::count_up(&mut predicted, self.vg);
         Ok(Lowered { acts, predicted })

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::graph::Graph;
 use crate::ids::{Digest, OperationId, PlanName, VgName, VgUuid};
 use crate::model::inventory::Realm;
-use crate::operation::Operation;
+use crate::operation::{Operation, Stage};
 
 /// The version of this format.
 pub const FORMAT_VERSION: u32 = 1;
@@ -142,6 +142,20 @@ impl SealedPlan {
             _kind: SealedKind,
         }
         serde_json::from_slice::<Opening>(bytes).is_ok()
+    }
+
+    /// Tasks and checks of a graph made now that were not sealed so; empty when all were.
+    pub fn not_sealed(&self, now: &Fingerprint, graph: &Graph) -> Vec<String> {
+        let is_asked = |id: &OperationId| {
+            let mut asked = graph.operations.iter();
+            asked.any(|operation| operation.id() == *id && operation.stage() >= Stage::Task)
+        };
+        let differs = |(id, digest): &&(OperationId, Digest)| {
+            is_asked(id)
+                && !self.fingerprint.operations.iter().any(|known| known == &(id.clone(), *digest))
+        };
+        let differing = now.operations.iter().filter(differs);
+        differing.map(|(id, _)| format!("{id} was not sealed so")).collect()
     }
 
     /// What differs between the graph that was sealed and one made now; empty when none does.

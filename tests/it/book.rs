@@ -320,7 +320,6 @@ fn live_operations() -> Vec<Operation> {
     ];
     let plans = plans.into_iter().chain(live_tables::every_risk());
     let planned = plans.flat_map(|planned| planned.graph.operations);
-    let backups = live_backup::both().map(|backup| Operation::SnapshotBackup(Box::new(backup)));
     let others = [Operation::ExtendVg(extend), Operation::MountAgain(again)];
-    planned.chain(others).chain(backups).collect()
+    planned.chain(others).chain(live_backup::both()).collect()
 }

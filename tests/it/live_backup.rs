@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use lvmend::diff::RefusalCode;
 use lvmend::model::inventory::Inventory;
+use lvmend::model::segment::{Segment, SegmentKind};
 use lvmend::model::signature::{ForeignSignature, Format};
-use lvmend::operation::{Operation, SnapshotBackup};
-use lvmend::units::Bytes;
+use lvmend::operation::{Operation, RemoveSnapshot};
+use lvmend::units::{Bytes, Sectors};
 
 use crate::support::live_story::story;
 use crate::support::machine::{
@@ -37,16 +38,22 @@ fn served() -> Inventory {
     inventory
 }
 
-/// One backup that replaces nothing, and one that replaces what somebody else made.
-pub fn both() -> [SnapshotBackup; 2] {
+/// A backup, and the removal of what stands in its way.
+pub fn both() -> [Operation; 2] {
     let found = planned(&served(), &backup(", size: 8MiB", ""));
     let mut operations = found.graph.operations.into_iter();
-    let one = operations.find_map(|operation| {
-        let Operation::SnapshotBackup(backup) = operation else { return None };
-        Some(*backup)
-    });
-    let one = one.unwrap();
-    [one.clone(), SnapshotBackup { recreates: Some(one.origin), ..one }]
+    let is_backup = |operation: &Operation| matches!(operation, Operation::SnapshotBackup(_));
+    let backup = operations.find(is_backup).unwrap();
+    let vg = vg(&served());
+    let removal = RemoveSnapshot {
+        vg: vg.uuid,
+        name: vg.name.clone(),
+        lv: vg.lvs[0].uuid,
+        lv_name: vg.lvs[0].name.clone(),
+        origin: vg.lvs[0].name.clone(),
+        unmount: Vec::new(),
+    };
+    [backup, Operation::RemoveSnapshot(removal)]
 }
 
 fn codes(inventory: &Inventory, text: &str) -> Vec<RefusalCode> {
@@ -133,20 +140,44 @@ fn room_and_size() {
 #[test]
 fn what_has_the_name_goes_only_where_it_is_ours_or_accepted() {
     let text = backup(", size: 8MiB", "");
-    let named = |tag: Option<&str>| {
+    let named = |tag: Option<&str>, is_snapshot: bool| {
         let mut inventory = served();
         edit_vg(&mut inventory, |vg| {
             let lv = vg.lvs.iter_mut().find(|lv| lv.name.as_str() == "spread").unwrap();
             lv.name = "snap_simple".parse().unwrap();
             lv.tags = tag.map(Into::into).into_iter().collect();
+            let link = |segment: &mut Segment| {
+                segment.kind = SegmentKind::Snapshot {
+                    origin: "simple".parse().unwrap(),
+                    cow_store: "snap_simple".parse().unwrap(),
+                    merging: false,
+                    chunk_size: Sectors::new(8),
+                };
+            };
+            let mut pseudo = lv.clone();
+            pseudo.name = "snapshot0".parse().unwrap();
+            pseudo.segments.truncate(1);
+            pseudo.segments.iter_mut().for_each(link);
+            vg.lvs.extend(is_snapshot.then_some(pseudo));
             let named = vg.lvs.iter().enumerate().map(|(at, lv)| (lv.name.clone(), at));
             vg.by_name = Arc::new(named.collect());
         });
         inventory
     };
-    assert_eq!(codes(&named(None), &text), [RefusalCode::NameTaken]);
-    assert_eq!(codes(&named(Some("lvmend.snapshot=weekly")), &text), [RefusalCode::NameTaken]);
-    let ours = named(Some("lvmend.snapshot=nightly"));
+    for tag in [None, Some("lvmend.snapshot=weekly"), Some("lvmend.snapshot=nightly")] {
+        assert_eq!(
+            codes(&named(tag, false), &text),
+            [RefusalCode::NameTaken],
+            "no snapshot at all"
+        );
+    }
+    for tag in [None, Some("lvmend.snapshot=weekly")] {
+        assert_eq!(codes(&named(tag, true), &text), [RefusalCode::HazardNotAccepted]);
+    }
+    let accepts =
+        "policy: {accept: [{hazard: recreate-snapshot, object: snap_simple, because: x}]}\n";
+    snapshot("backup-accepted", &story(&named(None, true), &format!("{text}{accepts}")));
+    let ours = named(Some("lvmend.snapshot=nightly"), true);
     assert_eq!(codes(&ours, &text), []);
     snapshot("backup-once-more", &story(&ours, &text));
     // Somebody has it open: it may be waited for.

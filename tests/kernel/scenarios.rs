@@ -5,6 +5,7 @@ mod bad_areas;
 mod boots;
 mod competition;
 mod copy_over;
+mod copy_stopped;
 mod crash_matrix;
 mod deleted_lv;
 mod derived_tables;
@@ -27,6 +28,7 @@ mod returned_pv;
 mod shared_log;
 mod signals;
 mod snapshot_backup;
+mod snapshot_killed;
 mod snapshot_troubled;
 mod stale_tables;
 mod state_directory;
@@ -55,7 +57,7 @@ mod witness;
 use crate::scenario::Scenario;
 
 /// In the order in which they are run.
-pub const ALL: [Scenario; 56] = [
+pub const ALL: [Scenario; 59] = [
     boots::SCENARIO,
     images::SCENARIO,
     disks_come_back::SCENARIO,
@@ -68,8 +70,11 @@ pub const ALL: [Scenario; 56] = [
     activation::SCENARIO,
     unmount_and_mount::SCENARIO,
     copy_over::SCENARIO,
+    copy_stopped::SCENARIO,
     snapshot_backup::SCENARIO,
     snapshot_troubled::SCENARIO,
+    snapshot_killed::SCENARIO,
+    snapshot_killed::MATRIX,
     extend_with::SCENARIO,
     outdated_pv::SCENARIO,
     left_out::SCENARIO,

@@ -106,6 +106,15 @@ impl<'a> Look<'a> {
         Ok(Verdict { wrong, notes })
     }
 
+    /// The stack as it is, with nothing suspended and nothing that waits.
+    pub fn as_it_is(&self, stack: &Stack<'_>) -> Option<WrongStack> {
+        let device =
+            |mapped: &&MappedDevice| Some(self.device(mapped, mapped.layer.as_ref()?, Then::Stay));
+        let mut devices: Vec<StackDevice> = stack.devices.iter().filter_map(device).collect();
+        devices.sort_by(|a, b| a.name.cmp(&b.name));
+        self.wrong(stack, devices, Vec::new())
+    }
+
     fn of(&self, layer: &LvmLayer, mapped: &MappedDevice) -> Of {
         if self.vg.lv_by_uuid(layer.lv).is_none() || self.derived.device(layer).is_none() {
             return match off_tree(self.vg, &self.derived, &self.numbers, mapped) {

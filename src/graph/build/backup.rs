@@ -1,16 +1,16 @@
 //! Backups through snapshots: what speaks against one.
 
-use crate::diff::{Refusal, RefusalCode, refuse_in_use};
+use crate::diff::{Refusal, RefusalCode, refuse_removal};
 use crate::graph::build::Builder;
-use crate::ids::{ForeignText, LvName, LvUuid};
+use crate::ids::ForeignText;
 use crate::model::flags::LvStatus;
 use crate::model::live::Live;
-use crate::model::parts::{Role, Roles, snapshot_link};
+use crate::model::parts::{Role, Roles};
 use crate::model::segment::SegmentKind;
-use crate::model::vg::{Lv, Vg};
+use crate::model::vg::Vg;
 use crate::operation::command::CommandLine;
-use crate::operation::snapshot_backup::file_system;
-use crate::operation::{MountedSnapshot, Operation, RunProgram, SnapshotBackup};
+use crate::operation::snapshot_backup::{file_system, is_shared_btrfs, is_snapshot_of};
+use crate::operation::{MountedSnapshot, Operation, RemoveSnapshot, RunProgram, SnapshotBackup};
 use crate::plan::document::SnapshotBackupTask;
 
 /// What tells a snapshot of a plan from others; the name of the plan follows.
@@ -34,7 +34,7 @@ impl Builder<'_> {
         let (run, mut refusals) = self.programs(task);
         let mount = &task.mount;
         let fs_type = Some(mount.fs_type.clone()).filter(|fs_type| fs_type != "auto");
-        let mut backup = SnapshotBackup {
+        let backup = SnapshotBackup {
             vg: vg.uuid,
             name,
             origin,
@@ -52,14 +52,14 @@ impl Builder<'_> {
             },
             run,
             keep: task.keep,
-            recreates: None,
             unmount: self.goals.unmount.clone(),
         };
         let unfit = |why: String| refusal(RefusalCode::SnapshotRefused, task, why);
         refusals.extend(unfit_origin(vg, task).map(unfit));
         refusals.extend(self.unfit_place(live, &backup, vg).map(unfit));
-        match self.standing(live, vg, &backup, task) {
-            Ok(recreates) => backup.recreates = recreates,
+        let mut operations = Vec::new();
+        match self.standing(live, vg, &backup) {
+            Ok(removed) => operations.extend(removed.map(Operation::RemoveSnapshot)),
             Err(standing) => refusals.push(standing),
         }
         if let Err(why) = backup.place(self.inventory, live, vg) {
@@ -69,7 +69,8 @@ impl Builder<'_> {
                 .push(refusal.with_help("a smaller `size`, or `volume_group: {extend_with: …}`"));
         }
         if refusals.is_empty() {
-            Ok(vec![Operation::SnapshotBackup(Box::new(backup))])
+            operations.push(Operation::SnapshotBackup(Box::new(backup)));
+            Ok(operations)
         } else {
             Err(refusals)
         }
@@ -122,48 +123,43 @@ impl Builder<'_> {
                 Err(why) => return Some(why),
             },
         };
-        let number = live.top_of(vg.uuid, backup.origin).map(|top| top.number);
-        let is_mounted = live.mounts.iter().any(|mount| Some(mount.device) == number);
-        (fs_type == "btrfs" && is_mounted).then(|| {
-            "it is btrfs and mounted: the kernel tells file systems of that type apart by their UUID, \
-             which a snapshot shares, and could write to the wrong one. Use its own snapshots"
-                .to_owned()
-        })
+        is_shared_btrfs(self.inventory, live, vg.uuid, (backup.origin, &fs_type))
     }
 
-    /// What has the name already: one of ours, or one that the plan has to accept the loss of.
+    /// What has the name already, where an earlier run of this plan did not make it: it goes only when the
+    /// plan accepts that.
     fn standing(
         &self,
         live: &Live,
         vg: &Vg,
         backup: &SnapshotBackup,
-        task: &SnapshotBackupTask,
-    ) -> Result<Option<LvUuid>, Refusal> {
-        let Some(lv) = vg.lv(&task.snapshot) else { return Ok(None) };
-        let is_ours = backup.is_ours(lv);
-        if !is_ours && !is_snapshot_of(vg, lv, &task.origin) {
-            let why = format!("LV {} is no snapshot of LV {}", lv.name, task.origin);
-            let object = format!("LV {}/{}", vg.name, lv.name);
-            return Err(Refusal::new(RefusalCode::NameTaken, object, why)
-                .with_help("give the snapshot another name"));
+    ) -> Result<Option<RemoveSnapshot>, Refusal> {
+        let (name, origin) = (&backup.snapshot, &backup.origin_name);
+        let Some(lv) = vg.lv(name) else { return Ok(None) };
+        let object = format!("LV {}/{}", vg.name, lv.name);
+        if !is_snapshot_of(vg, lv, origin) {
+            let why = format!("LV {name} is no snapshot of LV {origin}");
+            return Err(Refusal::new(RefusalCode::NameTaken, object, why).with_help(
+                "give the snapshot another name, or remove that LV if nobody needs it",
+            ));
         }
-        match refuse_in_use(live, vg, lv, &self.goals.unmount) {
-            Some(refusal) => Err(refusal),
-            None => Ok((!is_ours).then_some(lv.uuid)),
+        if let Some(refusal) = refuse_removal(live, vg, lv, &self.goals.unmount) {
+            return Err(refusal);
         }
+        let removed = RemoveSnapshot {
+            vg: vg.uuid,
+            name: vg.name.clone(),
+            lv: lv.uuid,
+            lv_name: lv.name.clone(),
+            origin: origin.clone(),
+            unmount: self.goals.unmount.clone(),
+        };
+        Ok((!backup.is_ours(lv)).then_some(removed))
     }
 }
 
 fn refusal(code: RefusalCode, task: &SnapshotBackupTask, why: String) -> Refusal {
     Refusal::new(code, format!("snapshot {} of LV {}", task.snapshot, task.origin), why)
-}
-
-fn is_snapshot_of(vg: &Vg, lv: &Lv, origin: &LvName) -> bool {
-    let is_link = |other: &Lv| {
-        snapshot_link(other).is_some_and(|link| *link.store == lv.name && *link.origin == *origin)
-    };
-    let is_thin = |kind: &SegmentKind| matches!(kind, SegmentKind::Thin { origin: Some(of), .. } if of == origin);
-    vg.lvs.iter().any(is_link) || lv.segments.iter().any(|segment| is_thin(&segment.kind))
 }
 
 /// Why no snapshot is made of this LV.

@@ -78,6 +78,7 @@ pub fn run(
         command: command.to_string(),
         ended: ended(status),
         said: shown(&mut said),
+        by_signal: status.code().is_none(),
     })
 }
 

@@ -63,6 +63,17 @@ pub fn devices() -> Mapped {
     mapped
 }
 
+/// Whether the device of this name is there, and its node leads to it.
+pub fn is_at_its_node(name: &str) -> bool {
+    let found = DM::new().and_then(|dm| {
+        let name = DmName::new(name)?;
+        Ok(dm.device_info(&DevId::Name(name))?.device())
+    });
+    let Ok(device) = found else { return false };
+    let node = fs::metadata(format!("/dev/mapper/{name}"));
+    node.is_ok_and(|node| node.file_type().is_block_device() && node.rdev() == u64::from(device))
+}
+
 /// Why what a snapshot showed is lost, when it is: an overflow, a pool that failed, a device that went.
 pub fn lost(name: &str) -> Option<String> {
     let asked = DM::new().and_then(|dm| {

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -14,6 +13,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{AccessFlags, Pid, access};
 
+use crate::host::files::not_roots;
 use crate::ids::ForeignText;
 use crate::units::Bytes;
 
@@ -23,6 +23,8 @@ const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 pub const LVM_SYSTEM_DIR: &str = "LVM_SYSTEM_DIR";
 /// How often a child that has closed its output is asked whether it is over.
 const POLL: Duration = Duration::from_millis(2);
+/// More links one behind the other lead nowhere.
+const LINKS_MAX: usize = 40;
 /// How long a killed child may take to go: one that waits for a disk cannot be killed.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -184,26 +186,29 @@ pub fn bare(program: &str) -> Command {
     command
 }
 
-/// Whether only root could have replaced this program: itself, and every directory on the way.
+/// Whether only root could have replaced this program: itself, every link that leads to it, and every
+/// directory on the way.
 fn check_trust(path: &Path) -> Result<(), ProgramError> {
     let untrusted = |why: String| ProgramError::NotTrusted {
         path: path.to_string_lossy().into_owned().into(),
         why,
     };
-    let real = fs::canonicalize(path).map_err(|error| untrusted(error.to_string()))?;
-    for place in real.ancestors() {
-        let shown = ForeignText::from(place.to_string_lossy().into_owned());
-        let found = fs::metadata(place).map_err(|error| untrusted(format!("{shown}: {error}")))?;
-        if found.uid() != 0 {
-            return Err(untrusted(format!("{shown} belongs to user {}, not to root", found.uid())));
+    let mut hop = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        let parent = hop.parent().map_or_else(|| Ok(hop.clone()), fs::canonicalize);
+        let parent = parent.map_err(|error| untrusted(error.to_string()))?;
+        if let Some(why) = hop.ancestors().chain(parent.ancestors()).find_map(not_roots) {
+            return Err(untrusted(why));
         }
-        // Who may write to a directory with the sticky bit may not replace what root has in it.
-        let is_sticky = found.is_dir() && found.mode() & 0o1000 != 0;
-        if found.mode() & 0o022 != 0 && !is_sticky {
-            return Err(untrusted(format!("{shown} can be written by others than root")));
+        let found = fs::symlink_metadata(&hop).map_err(|error| untrusted(error.to_string()))?;
+        if !found.is_symlink() {
+            let real = fs::canonicalize(&hop).map_err(|error| untrusted(error.to_string()))?;
+            return real.ancestors().find_map(not_roots).map_or(Ok(()), |why| Err(untrusted(why)));
         }
+        let to = fs::read_link(&hop).map_err(|error| untrusted(error.to_string()))?;
+        hop = hop.parent().map_or_else(|| to.clone(), |directory| directory.join(&to));
     }
-    Ok(())
+    Err(untrusted("too many links lead to it".to_owned()))
 }
 
 enum Stopped {

@@ -66,6 +66,8 @@ fn start(program: &[std::ffi::OsString]) -> io::Result<(Child, UnixStream)> {
 fn watch(child: &mut Child, line: &mut UnixStream) -> io::Result<u8> {
     loop {
         if let Some(status) = child.try_wait()? {
+            // What it left running would keep the snapshot busy.
+            stop(child)?;
             return Ok(code(status));
         }
         if is_closed(line) {
@@ -94,16 +96,17 @@ fn is_closed(line: &mut UnixStream) -> bool {
 /// Ends the program with everything it started in its group.
 fn stop(child: &mut Child) -> io::Result<()> {
     let group = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
-    let _ = killpg(group, Signal::SIGTERM);
-    let end = Instant::now() + GRACE;
-    // A group without processes is gone; its leader is waited for, so that the number stays its own.
-    while Instant::now() < end {
-        let is_over = child.try_wait()?.is_some();
-        if is_over && killpg(group, None).is_err() {
-            return Ok(());
+    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        let _ = killpg(group, signal);
+        let end = Instant::now() + GRACE;
+        // A group is gone when no process is in it any more.
+        while Instant::now() < end {
+            let is_over = child.try_wait()?.is_some();
+            if is_over && killpg(group, None).is_err() {
+                return Ok(());
+            }
+            std::thread::sleep(LOOK_EVERY);
         }
-        std::thread::sleep(LOOK_EVERY);
     }
-    let _ = killpg(group, Signal::SIGKILL);
-    child.wait().map(drop)
+    Ok(())
 }

@@ -2,17 +2,19 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, Write as _};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::host::copy;
+use crate::host::files;
 use crate::host::linux::LinuxHost;
 use crate::host::linux::child::{self, Kept};
 use crate::host::linux::copy_over::copy_over;
 use crate::host::linux::lvm_lock::VgLocks;
+use crate::host::linux::mapped;
 use crate::host::linux::planned_program;
 use crate::host::linux::reload;
 use crate::host::linux::run_lock::RunLock;
@@ -94,7 +96,8 @@ impl LinuxWriter {
         let kept = Kept { run: self.lock.file(), lvm: Vec::new() };
         loop {
             match child::run(command, &kept, progress) {
-                Err(ActError::Command { .. }) if Instant::now() < end && !self.is_to_stop() => {
+                // Whoever asks to stop wants nothing left behind, either.
+                Err(ActError::Command { by_signal: false, .. }) if Instant::now() < end => {
                     thread::sleep(TRY_EVERY);
                 }
                 other => return other,
@@ -232,8 +235,9 @@ impl WriteHost for LinuxWriter {
                 self.write_locked(write, progress)?;
                 Ok(Performed::default())
             }
-            Act::AwaitDevice { path } => {
-                await_device(path)?;
+            Act::ReadyToMount { name, at } => {
+                await_node(name)?;
+                files::mount_point(at).map_err(|why| HostError::because("mount at", at, why))?;
                 Ok(Performed::default())
             }
             Act::RunWhenFree(command) => {
@@ -306,16 +310,17 @@ impl WriteHost for LinuxWriter {
     }
 }
 
-/// Waits for the node of a device: udev makes it, or LVM2 where no udev runs.
-fn await_device(path: &str) -> Result<(), ActError> {
+/// Waits for the node of a device: udev makes it, or LVM2 where no udev runs. One that leads to another
+/// device, left from an LV that had this name, is not it.
+fn await_node(name: &str) -> Result<(), ActError> {
     let end = Instant::now() + NODE_LIMIT;
     loop {
-        if fs::metadata(path).is_ok_and(|found| found.file_type().is_block_device()) {
+        if mapped::is_at_its_node(name) {
             return Ok(());
         }
         if Instant::now() >= end {
             let why = format!("it did not appear within {} s", NODE_LIMIT.as_secs());
-            return Err(HostError::because("wait for", path, why).into());
+            return Err(HostError::because("wait for", format!("/dev/mapper/{name}"), why).into());
         }
         thread::sleep(LOOK_EVERY);
     }

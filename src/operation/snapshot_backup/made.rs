@@ -6,16 +6,24 @@ use crate::ids::{ForeignText, LvName, LvUuid, VgUuid};
 use crate::model::file_system::{options_of, type_by};
 use crate::model::inventory::Inventory;
 use crate::model::live::{Live, lvm_device_name};
+use crate::model::signature::Format;
 use crate::model::vg::Vg;
-use crate::operation::Unfit;
 use crate::operation::act::{Act, PlannedProgram};
 use crate::operation::command::{CommandLine, devices_of_vg, devices_option, lvm, pinned};
 use crate::operation::snapshot_backup::SnapshotBackup;
+use crate::operation::snapshot_backup::removed::{remove_command, run_tag, unmount_command};
+use crate::operation::{Signature, Unfit};
 use crate::plan::document::Journal;
 
 impl SnapshotBackup {
     /// Everything from the command that makes it to the one that removes it.
-    pub(super) fn make(&self, now: &Inventory, live: &Live, vg: &Vg) -> Result<Vec<Act>, Unfit> {
+    pub(super) fn make(
+        &self,
+        now: &Inventory,
+        live: &Live,
+        vg: &Vg,
+        signature: &Signature,
+    ) -> Result<Vec<Act>, Unfit> {
         let origin = vg.lv_by_uuid(self.origin).filter(|lv| lv.name == self.origin_name);
         let name = &self.origin_name;
         origin.ok_or_else(|| Unfit::new(format!("LV {name} is not there any more")))?;
@@ -25,10 +33,17 @@ impl SnapshotBackup {
             return Err(Unfit::new(why));
         }
         let fs_type = self.fs_type(now, live)?;
+        let unfit = |why: String| Unfit::new(format!("LV {name}: {why}"));
+        is_shared_btrfs(now, live, self.vg, (self.origin, &fs_type))
+            .map_or(Ok(()), |why| Err(unfit(why)))?;
+        self.refuse_replay(now, &fs_type).map_err(unfit)?;
         let device = self.device();
         let mut acts = vec![
-            Act::Run(self.create(now, live, vg)?),
-            Act::AwaitDevice { path: device.clone() },
+            Act::Run(self.create(now, live, vg, signature)?),
+            Act::ReadyToMount {
+                name: lvm_device_name(&self.name, &self.snapshot),
+                at: self.mount.at.clone(),
+            },
             Act::Run(self.mount_command(live, &fs_type)),
         ];
         let variables = [
@@ -48,14 +63,21 @@ impl SnapshotBackup {
                 snapshot: Some(lvm_device_name(&self.name, &self.snapshot)),
             })
         }));
-        acts.push(Act::RunWhenFree(self.unmount_command(live, &self.mount.at)));
+        acts.push(Act::RunWhenFree(unmount_command(live, &self.mount.at)));
         if !self.keep {
-            acts.push(Act::RunWhenFree(self.remove_command(now, live)));
+            let command = remove_command(now, live, (self.vg, &self.name), &self.snapshot);
+            acts.push(Act::RunWhenFree(command));
         }
         Ok(acts)
     }
 
-    fn create(&self, now: &Inventory, live: &Live, vg: &Vg) -> Result<CommandLine, Unfit> {
+    fn create(
+        &self,
+        now: &Inventory,
+        live: &Live,
+        vg: &Vg,
+        signature: &Signature,
+    ) -> Result<CommandLine, Unfit> {
         let place = self.place(now, live, vg);
         let place = place.map_err(|why| Unfit::new(format!("VG {}: {why}", self.name)))?;
         let permission = match self.mount.journal {
@@ -64,7 +86,10 @@ impl SnapshotBackup {
         };
         let mut args: Vec<String> =
             ["lvcreate", "--yes", "-s", "-p", permission, "-n"].map(str::to_owned).to_vec();
-        args.extend([self.snapshot.to_string(), "--addtag".to_owned(), self.tag.clone()]);
+        args.push(self.snapshot.to_string());
+        for tag in [self.tag.clone(), run_tag(signature)] {
+            args.extend(["--addtag".to_owned(), tag]);
+        }
         if self.size.is_some() {
             let extents: u64 = place.iter().map(|(_, range)| range.len().get()).sum();
             args.extend(["-l".to_owned(), extents.to_string()]);
@@ -76,6 +101,23 @@ impl SnapshotBackup {
         args.push(format!("{}/{}", self.name, self.origin_name));
         args.extend(pinned(now, &place)?);
         Ok(lvm(&live.lvm, args))
+    }
+
+    /// What writes its journal elsewhere as well would have it replayed there.
+    fn refuse_replay(&self, now: &Inventory, fs_type: &str) -> Result<(), String> {
+        if self.mount.journal == Journal::Skip {
+            return Ok(());
+        }
+        let is_elsewhere = now.surroundings.journals_elsewhere.contains(&(self.vg, self.origin));
+        let named = ["journal_dev", "journal_path", "logdev", "rtdev", "device"];
+        let is_named =
+            |option: &String| named.contains(&option.split('=').next().unwrap_or(option));
+        if fs_type == "btrfs" || is_elsewhere || self.mount.options.iter().any(is_named) {
+            let why = "its journal is, or may be, on another device, which no snapshot is of: replaying it \
+                       would take it from the origin. Write `journal: skip`";
+            return Err(why.to_owned());
+        }
+        Ok(())
     }
 
     fn fs_type(&self, now: &Inventory, live: &Live) -> Result<String, Unfit> {
@@ -95,6 +137,26 @@ impl SnapshotBackup {
             ["--source", &device, "--target", &self.mount.at, "-t", fs_type, "-o", &options];
         CommandLine { program: live.program("mount"), args: words.map(str::to_owned).to_vec() }
     }
+}
+
+/// Why no snapshot of this origin is mounted, where it is btrfs and mounted itself.
+pub fn is_shared_btrfs(
+    now: &Inventory,
+    live: &Live,
+    vg: VgUuid,
+    (lv, fs_type): (LvUuid, &str),
+) -> Option<String> {
+    let number = live.top_of(vg, lv).map(|top| top.number);
+    let mut mounts = live.mounts.iter().filter(|mount| Some(mount.device) == number).peekable();
+    let stands = now.surroundings.signatures.get(&(vg, lv)).and_then(|found| found.as_ref().ok());
+    let is_btrfs = fs_type == "btrfs"
+        || stands.is_some_and(|found| found.iter().any(|of| of.format == Format::Btrfs));
+    let is_mounted = mounts.peek().is_some();
+    (is_mounted && (is_btrfs || mounts.any(|mount| mount.fs_type.raw() == "btrfs"))).then(|| {
+        "it is btrfs and mounted: the kernel tells file systems of that type apart by their UUID, which a \
+         snapshot shares, and could write to the wrong one. Use its own snapshots"
+            .to_owned()
+    })
 }
 
 /// The type of the file system on an LV: as it is mounted, or else as what stands there tells.

@@ -1,8 +1,11 @@
 //! Removing a snapshot, and what keeps it from going.
 
-use crate::diff::{half_done_stacks, refuse_in_use};
+use crate::diff::{half_done_stacks, refuse_removal};
+use crate::ids::{LvName, VgName, VgUuid};
 use crate::model::inventory::Inventory;
 use crate::model::live::Live;
+use crate::model::parts::snapshot_link;
+use crate::model::segment::SegmentKind;
 use crate::model::vg::{Lv, Vg};
 use crate::operation::act::Act;
 use crate::operation::activation::current;
@@ -10,20 +13,57 @@ use crate::operation::command::{CommandLine, devices_of_vg, devices_option, live
 use crate::operation::snapshot_backup::SnapshotBackup;
 use crate::operation::{Contract, ReloadTree, Signature, Unfit};
 
+/// `umount` of one place.
+pub fn unmount_command(live: &Live, at: &str) -> CommandLine {
+    let args = vec!["--".to_owned(), at.to_owned()];
+    CommandLine { program: live.program("umount"), args }
+}
+
+/// `lvremove` of a snapshot.
+pub fn remove_command(
+    now: &Inventory,
+    live: &Live,
+    (vg, name): (VgUuid, &VgName),
+    lv: &LvName,
+) -> CommandLine {
+    let mut args = ["lvremove", "--yes"].map(str::to_owned).to_vec();
+    args.extend(devices_option(&live.lvm, &devices_of_vg(now, vg)));
+    args.push(format!("{name}/{lv}"));
+    lvm(&live.lvm, args)
+}
+
+/// Unmounts a snapshot where that may be, and removes it.
+///
+/// # Errors
+/// [`Unfit`], when somebody else uses it, or another LV would go with it.
+pub fn remove(
+    now: &Inventory,
+    live: &Live,
+    vg: &Vg,
+    lv: &Lv,
+    unmount: &[String],
+) -> Result<Vec<Act>, Unfit> {
+    if let Some(refusal) = refuse_removal(live, vg, lv, unmount) {
+        let why = format!("{}: {}", refusal.object, refusal.why);
+        return Err(if refusal.may_pass() { Unfit::in_use(why) } else { Unfit::new(why) });
+    }
+    let mut places: Vec<&str> = live
+        .mounts
+        .iter()
+        .filter(|mount| live.lv_of_mount(vg.uuid, mount) == Some(lv.uuid))
+        .map(|mount| mount.at.raw())
+        .collect();
+    places.sort_unstable();
+    // What is mounted within another mount goes first.
+    let unmount = |at: &str| Act::RunWhenFree(unmount_command(live, at));
+    let mut acts: Vec<Act> = places.into_iter().rev().map(unmount).collect();
+    let command = remove_command(now, live, (vg.uuid, &vg.name), &lv.name);
+    acts.push(Act::RunWhenFree(command));
+    Ok(acts)
+}
+
 impl SnapshotBackup {
-    pub(super) fn unmount_command(&self, live: &Live, at: &str) -> CommandLine {
-        let args = vec!["--".to_owned(), at.to_owned()];
-        CommandLine { program: live.program("umount"), args }
-    }
-
-    pub(super) fn remove_command(&self, now: &Inventory, live: &Live) -> CommandLine {
-        let mut args = ["lvremove", "--yes"].map(str::to_owned).to_vec();
-        args.extend(devices_option(&live.lvm, &devices_of_vg(now, self.vg)));
-        args.push(format!("{}/{}", self.name, self.snapshot));
-        lvm(&live.lvm, args)
-    }
-
-    /// Takes away what has the name of the snapshot, where that may go.
+    /// Takes away what an earlier run of the plan left under the name.
     pub(super) fn clear_the_way(
         &self,
         now: &Inventory,
@@ -42,32 +82,15 @@ impl SnapshotBackup {
             return Err(Unfit::in_use(format!("{source} is mounted at {at}")));
         }
         let Some(lv) = standing else { return Ok(Vec::new()) };
-        if !self.is_ours(lv) && self.recreates != Some(lv.uuid) {
+        if !self.is_ours(lv) || !is_snapshot_of(vg, lv, &self.origin_name) {
             let why = format!("somebody made an LV {} meanwhile: it is not removed", lv.name);
             return Err(Unfit::new(why));
         }
-        self.remove(now, live, vg, lv)
+        remove(now, live, vg, lv, &self.unmount)
     }
 
-    fn remove(&self, now: &Inventory, live: &Live, vg: &Vg, lv: &Lv) -> Result<Vec<Act>, Unfit> {
-        if let Some(refusal) = refuse_in_use(live, vg, lv, &self.may_unmount()) {
-            return Err(Unfit::in_use(format!("{}: {}", refusal.object, refusal.why)));
-        }
-        let mut places: Vec<&str> = live
-            .mounts
-            .iter()
-            .filter(|mount| live.lv_of_mount(self.vg, mount) == Some(lv.uuid))
-            .map(|mount| mount.at.raw())
-            .collect();
-        places.sort_unstable();
-        // What is mounted within another mount goes first.
-        let unmount = |at: &str| Act::RunWhenFree(self.unmount_command(live, at));
-        let mut acts: Vec<Act> = places.into_iter().rev().map(unmount).collect();
-        acts.push(Act::RunWhenFree(self.remove_command(now, live)));
-        Ok(acts)
-    }
-
-    /// What has to be done for nothing to be left of it: nothing stays suspended, mounted or made.
+    /// What has to be done for nothing to be left of this run's: nothing stays suspended, mounted or
+    /// made.
     pub(super) fn undo_acts(
         &self,
         now: &Inventory,
@@ -75,15 +98,29 @@ impl SnapshotBackup {
     ) -> Result<Vec<Act>, Unfit> {
         let (live, vg) = (live_of(now)?, current(now, self.vg)?);
         // A command of LVM2 that was killed may have left the origin suspended.
-        let stacks = half_done_stacks(now, self.vg, self.origin)
-            .map_err(|why| Unfit::new(format!("LV {}: {why}", self.origin_name)))?;
-        if let Some(stack) = stacks.first() {
+        if let Some(stack) = half_done_stacks(now, self.vg, self.origin).first() {
             let reload = ReloadTree::of(self.vg, self.name.clone(), stack);
             return Ok(reload.lower(now, signature)?.acts);
         }
-        match self.standing(vg).filter(|lv| self.is_ours(lv)) {
-            Some(lv) => self.remove(now, live, vg, lv),
+        let run = run_tag(signature);
+        let is_of_run = |lv: &&Lv| self.is_ours(lv) && lv.tags.iter().any(|tag| tag.raw() == run);
+        match self.standing(vg).filter(is_of_run) {
+            Some(lv) => remove(now, live, vg, lv, &self.may_unmount()),
             None => Ok(Vec::new()),
         }
     }
+}
+
+/// What tells the snapshot of one run from those of others.
+pub(super) fn run_tag(signature: &Signature) -> String {
+    format!("lvmend.run={}", signature.time)
+}
+
+/// Whether an LV is a snapshot of this origin, classic or thin.
+pub fn is_snapshot_of(vg: &Vg, lv: &Lv, origin: &LvName) -> bool {
+    let is_link = |other: &Lv| {
+        snapshot_link(other).is_some_and(|link| *link.store == lv.name && *link.origin == *origin)
+    };
+    let is_thin = |kind: &SegmentKind| matches!(kind, SegmentKind::Thin { origin: Some(of), .. } if of == origin);
+    vg.lvs.iter().any(is_link) || lv.segments.iter().any(|segment| is_thin(&segment.kind))
 }

@@ -36,8 +36,9 @@ pub(super) fn does(acts: &[Act]) -> Vec<String> {
             Act::Run(command) | Act::RunWhenFree(command) => {
                 lines.push(format!("runs {command}"));
             }
-            Act::AwaitDevice { path } => {
-                lines.push(format!("waits for {}", ForeignText::from(path.as_str())));
+            Act::ReadyToMount { name, at } => {
+                let (name, at) = (ForeignText::from(name.as_str()), ForeignText::from(at.as_str()));
+                lines.push(format!("waits for /dev/mapper/{name}, and looks at {at}"));
             }
             Act::RunProgram(PlannedProgram { command, timeout, .. }) => {
                 lines.push(format!("runs {command}, for at most {timeout}"));

@@ -41,7 +41,7 @@ fn acts_of(planned: &Planned, operation: &Operation) -> Vec<String> {
 fn act_shown(act: &Act) -> String {
     match act {
         Act::Run(line) => line.to_string(),
-        Act::AwaitDevice { path } => format!("waits for {path}"),
+        Act::ReadyToMount { name, at } => format!("waits for {name}, looks at {at}"),
         Act::RunWhenFree(line) => format!("when free: {line}"),
         Act::RunProgram(program) => {
             let PlannedProgram { command, timeout, environment, snapshot } = program;

@@ -23,6 +23,8 @@ fn story() {
     sh("mkfs.ext4 -q /dev/vg/data && mount /dev/vg/data /mnt/data");
     sh("head -c 1M /dev/urandom >/mnt/data/precious");
     let writer = Witness::begin(Path::new("/mnt/data"));
+    // A service with a mount namespace of its own gets every mount as well, as on most machines.
+    sh("mount --make-rshared / && { unshare -m --propagation slave sleep 999 >/dev/null 2>&1 & }");
     fails_to_mount();
     fails();
     hangs();
@@ -31,6 +33,7 @@ fn story() {
     asked_to_stop();
     killed();
     writer.end();
+    sh("mount --make-rprivate /; pkill -f 'sleep 999'");
     sh("umount /mnt/data && e2fsck -fn /dev/vg/data");
     lvm("vgck vg");
 }
@@ -164,7 +167,7 @@ fn asked_to_stop() {
     nothing_left();
 }
 
-/// Killed at every point of the way: the program goes with it, and `resume` or `rollback` remove the rest.
+/// Killed while the program runs: that goes with it, and `resume` or `rollback` remove the rest.
 fn killed() {
     let plan = long_one("killed");
     for way in ["rollback", "resume"] {
