@@ -10,7 +10,7 @@ help:
 	@echo "make build     build target/release/lvmend"
 	@echo "make test      everything: format, lints, licences, tests against real LVM2 (root)"
 	@echo "make test-crash  every plan killed at every record of its journal, on a real kernel (root)"
-	@echo "make bench     the engine alone, lvmend beside LVM2 and beside the thin tools (root)"
+	@echo "make bench     the engine alone, lvmend beside LVM2, the thin tools and dd (root)"
 	@echo "make fuzz      every fuzz target, FUZZ_RUNS runs each (nightly Rust)"
 
 setup:
@@ -40,7 +40,7 @@ test-crash: setup-test
 	$(CARGO) test --locked --test kernel -- --ignored
 
 bench: setup-test
-	$(CARGO) bench --locked --bench engine --bench beside_lvm --bench thin
+	$(CARGO) bench --locked --bench engine --bench beside_lvm --bench thin --bench copy
 
 FUZZ_RUNS ?= 10000000
 FUZZ_SEEDS = $(CURDIR)/target/fuzz-seeds

@@ -184,6 +184,8 @@ pub fn next(mut state: RunState, record: &Record) -> Result<RunState, Illegal> {
         Record::StepApplied { step, sha256, written, notes } => {
             let step = started_step(&mut state, *step)?;
             step.state = StepState::Applied;
+            // Why an earlier try failed is no news any more.
+            step.why = None;
             step.sha256 = *sha256;
             step.written = *written;
             step.notes.clone_from(notes);

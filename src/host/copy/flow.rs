@@ -21,7 +21,7 @@ use crate::units::Bytes;
 /// How many pieces wait for each of the threads.
 const WAITING: usize = 3;
 /// How often it is written down how far the copy has come.
-const SAVE_EVERY: Duration = Duration::from_secs(5);
+const SAVE_EVERY: Duration = Duration::from_secs(2);
 
 /// How many places that cannot be read a report names.
 const BAD_SHOWN: usize = 20;

@@ -33,7 +33,11 @@ impl<'a> Parts<'a> {
         refuse_standing(to)?;
         remove_stale_manifest(to)?;
         let content = match reopen(to)? {
-            Some(begun) => begun,
+            Some(begun) => {
+                // The manifest that it was to get is made anew.
+                remove_names(to)?;
+                begun
+            }
             None => create(&to.part())?,
         };
         match create(&to.manifest_part()) {
