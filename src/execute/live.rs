@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::execute::engine::Run;
 use crate::execute::journal::{Left, Record};
+use crate::execute::run_state::StepState;
 use crate::execute::step::{Ended, perform_all};
 use crate::execute::{Event, RunError, used_pool};
 use crate::host::{ActError, Performed};
@@ -59,7 +60,11 @@ pub(crate) fn step(run: &mut Run<'_, '_>, index: usize) -> Result<Ended, RunErro
         Ok(lowered) => lowered,
         Err(unfit) => {
             run.tell(Event::StepFailed(unfit.why.clone()));
-            return Ok(Ended::Failed(unfit.why));
+            return Ok(if is_taken_up(run, index, &operation) {
+                Ended::Stopped(unfit.why)
+            } else {
+                Ended::Failed(unfit.why)
+            });
         }
     };
     let after = standing(&lowered.predicted, run.state.started.vg);
@@ -87,6 +92,12 @@ pub(crate) fn step(run: &mut Run<'_, '_>, index: usize) -> Result<Ended, RunErro
     }
     let why = format!("somebody else wrote the metadata {TRIES} times while it was tried");
     failed(run, index, Left::Nothing, why)
+}
+
+/// Whether this run has a part of it already, which must not be lost because a disk is not back yet.
+fn is_taken_up(run: &Run<'_, '_>, index: usize, operation: &Operation) -> bool {
+    let was_tried = run.state.steps.get(index).is_some_and(|step| step.state != StepState::Pending);
+    was_tried && matches!(operation, Operation::CopyLv(_))
 }
 
 /// Works out what is to be done. Who uses what must be free is given time to go; on the way back also

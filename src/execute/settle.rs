@@ -4,6 +4,7 @@ use crate::execute::checkpoint::{BytesProbe, Checkpoint};
 use crate::execute::engine::Run;
 use crate::execute::journal::Left;
 use crate::host::HostError;
+use crate::operation::{Operation, Risk};
 
 /// What a step left, as the bytes on the devices tell.
 pub(crate) fn left_by_bytes(run: &Run<'_, '_>, checkpoint: &Checkpoint) -> Left {
@@ -15,11 +16,18 @@ pub(crate) fn left_by_bytes(run: &Run<'_, '_>, checkpoint: &Checkpoint) -> Left 
     }
 }
 
-/// What a step without a checkpoint left: nothing, unless it writes over what the evidence has.
+/// What a step without a checkpoint left: nothing, unless it writes over what the evidence has, or over an
+/// LV that nobody can tell it by.
 pub(crate) fn left_without_bytes(run: &Run<'_, '_>, index: usize) -> Left {
     let operation = run.graph.operations.get(index);
-    let writes = operation.is_some_and(|operation| !operation.contract().writes_over().is_empty());
-    if writes { Left::Some } else { Left::Nothing }
+    let realm = run.state.started.realm;
+    let leaves = operation.is_some_and(|operation| {
+        let contract = operation.contract();
+        let is_blind = !operation.leaves_a_trace() && contract.risk(realm) != Risk::ReadOnly;
+        let is_copy_over = is_blind && matches!(operation, Operation::CopyLv(_));
+        !contract.writes_over().is_empty() || is_copy_over
+    });
+    if leaves { Left::Some } else { Left::Nothing }
 }
 
 /// The checkpoint of a step, when it has one.

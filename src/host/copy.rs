@@ -11,6 +11,7 @@ pub mod sink;
 pub mod thin;
 mod unreadable;
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -78,7 +79,10 @@ fn read_from(
     progress: &mut dyn FnMut(Progress),
     take: &mut Take<'_>,
 ) -> Result<Bytes, HostError> {
-    let read = |device: &DeviceName, offset, len| unreadable::read(host, device, offset, len);
+    let last_good = RefCell::new(None);
+    let read = |device: &DeviceName, offset, len| {
+        unreadable::read(host, (device, offset, len), &mut last_good.borrow_mut())
+    };
     walk(host, content, start, &read, progress, take)
 }
 

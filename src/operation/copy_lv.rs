@@ -131,7 +131,7 @@ impl Contract for CopyLv {
                 let rest = to.over_size.saturating_sub(to.size);
                 let mut reasons = vec![
                     format!("what LV {} holds now is lost", to.over_name),
-                    "done at every apply: nothing on an LV tells that it was done".to_owned(),
+                    "runs every time: nothing on an LV tells that it was done".to_owned(),
                 ];
                 if !rest.is_zero() {
                     reasons
@@ -178,6 +178,12 @@ impl Contract for CopyLv {
             check_file(now, path)?;
         }
         let content = content_of(now, self.vg, self.lv)?;
+        if let CopyTo::Lv(to) = &self.to
+            && content.len.bytes() != Some(to.size)
+        {
+            let why = format!("LV {} is not {} large any more", self.name, to.size);
+            return Err(Unfit::new(why));
+        }
         let act = match &self.to {
             CopyTo::File { path } => {
                 let to = CopyFile { path: path.clone(), begun: signature.time };

@@ -152,7 +152,7 @@ impl Contract for SnapshotBackup {
     }
 
     fn reasons(&self) -> Vec<String> {
-        let mut reasons = vec!["done at every apply".to_owned()];
+        let mut reasons = vec!["runs every time".to_owned()];
         if self.attempts > 1 {
             let (attempts, delay) = (self.attempts, self.retry_delay);
             reasons.push(format!(

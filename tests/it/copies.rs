@@ -167,6 +167,28 @@ fn parts_that_are_there_already_are_not_taken_over() {
 }
 
 #[test]
+fn a_part_that_cannot_be_gone_on_with_is_begun_anew() {
+    let target = Target::new();
+    // Longer than the copy, and data where that has zeros.
+    fs::write(target.part(NOW), vec![0xaa; 64 << 20]).unwrap();
+    fs::set_permissions(target.part(NOW), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(target.beside(&format!(".lvmend-part-{NOW}.map")), "# Source of another copy\n")
+        .unwrap();
+    target.world().must_apply(&target.plan());
+    target.is_whole(&[]);
+}
+
+#[test]
+fn what_would_be_in_the_way_in_the_end_is_told_before() {
+    let target = Target::new();
+    fs::write(target.beside(".map"), "ddrescue's").unwrap();
+    let before = target.names();
+    let report = target.world().apply(&target.plan()).unwrap();
+    assert_eq!(report.outcome, Outcome::RolledBack, "{report:#?}");
+    assert_eq!(target.names(), before);
+}
+
+#[test]
 fn a_manifest_whose_copy_is_gone_makes_room() {
     let target = Target::filled();
     fs::remove_file(target.copy()).unwrap();

@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
@@ -48,8 +48,16 @@ pub struct Way<'a> {
     pub stop: &'a AtomicBool,
 }
 
+/// A copy that came so far is kept when its target fails.
+const KEPT_FROM: Bytes = Bytes::new(256 << 20);
+
 /// What the threads get.
-type Next = (Bytes, Arc<Stretch>);
+#[derive(Clone)]
+enum Next {
+    Piece(Bytes, Arc<Stretch>),
+    /// How far it has come is to be written down.
+    Mark,
+}
 
 /// Copies the content, from where an earlier try of the same copy got to.
 pub fn copy(
@@ -63,23 +71,33 @@ pub fn copy(
     let total = content.len.bytes().ok_or_else(|| doing(io::ErrorKind::FileTooLarge.into()))?;
     let source = source_of(content);
     let known = CopyMap::load(way.map, source, total);
-    let begun = known.as_ref().map(|map| map.done).filter(|done| !done.is_zero());
-    let map = known.unwrap_or_else(|| CopyMap::new(source, total));
-    let mut hasher = Sha256::new();
-    // What stands there is summed up from there: the source may not be readable so far any more.
-    let kept = again(&mut sink, map.done, &mut hasher).map_err(doing)?;
-    sink.count(kept);
+    let (map, hasher) = take_up(&mut sink, known, CopyMap::new(source, total)).map_err(doing)?;
+    let begun = Some(map.done).filter(|done| !done.is_zero());
+    sink.begin(map.done).map_err(doing)?;
     let (read, hasher, written) = thread::scope(|scope| {
         let (to_sum, summed) = sync_channel::<Next>(WAITING);
         let (to_write, writes) = sync_channel::<Next>(WAITING);
-        let hashing = scope.spawn(move || sum_up(hasher, summed));
+        let (marks, marked) = channel();
+        let hashing = scope.spawn(move || sum_up(hasher, summed, &marks));
         let start = map.done;
-        let writing =
-            scope.spawn(move || write_all(&mut sink, map, way.map, writes).map(|map| (sink, map)));
+        let writing = scope.spawn(move || {
+            let mut map = map;
+            let written = write_all(&mut sink, &mut map, way.map, (writes, &marked));
+            (sink, map, written)
+        });
         let read = read_all(host, content, start, way.stop, progress, &[to_sum, to_write]);
         (read, joined(hashing), joined(writing))
     });
-    let (mut sink, map) = written?.map_err(doing)?;
+    let (mut sink, map, written) = written?;
+    let is_worth_keeping = begun.is_some() || map.done >= KEPT_FROM;
+    match written {
+        Ok(()) => {}
+        // A full or lost target may be mended; what was read from a failing disk may not be had again.
+        Err(cause) if is_worth_keeping => {
+            return Err(ActError::Interrupted(doing(cause).in_full()));
+        }
+        Err(cause) => return Err(doing(cause).into()),
+    }
     match read {
         Ok(Read::All) => {}
         Ok(Read::Stopped) => return Err(ActError::Interrupted("asked to stop".to_owned())),
@@ -95,7 +113,9 @@ pub fn copy(
 impl Copied {
     /// What is worth knowing of it; `beside` says where all of what could not be read stands.
     pub fn notes(&self, beside: &str) -> Vec<String> {
-        let taken_up = self.taken_up_at.map(|at| format!("taken up at {at}, where it was stopped"));
+        let taken_up = self.taken_up_at.map(|at| {
+            format!("taken up at {at}, where it was stopped: what lies before was read then")
+        });
         let mut notes: Vec<String> = taken_up.into_iter().collect();
         if self.bad.is_empty() {
             return notes;
@@ -120,6 +140,28 @@ fn source_of(content: &Content) -> Digest {
         format!("{} {} {} {:?}", content.vg, content.lv, content.len.get(), content.from.place())
             .as_bytes(),
     )
+}
+
+/// What an earlier try wrote is gone on with where it still is what was read then; else it is begun anew.
+fn take_up(
+    sink: &mut Sink<'_>,
+    known: Option<CopyMap>,
+    new: CopyMap,
+) -> io::Result<(CopyMap, Sha256)> {
+    let Some(known) = known.filter(|map| !map.done.is_zero()) else {
+        return Ok((new, Sha256::new()));
+    };
+    let mut hasher = Sha256::new();
+    // It is summed up from there: the source may not be readable so far any more.
+    match again(sink, known.done, &mut hasher) {
+        Ok(kept) if known.sha256 == Some(Digest::from_raw(hasher.clone().finalize().into())) => {
+            sink.count(kept);
+            Ok((known, hasher))
+        }
+        Ok(_) => Ok((new, Sha256::new())),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok((new, Sha256::new())),
+        Err(error) => Err(error),
+    }
 }
 
 /// Sums up what an earlier try wrote; tells how much of it is not holes.
@@ -152,48 +194,58 @@ fn read_all(
     progress: &mut dyn FnMut(Progress),
     takers: &[SyncSender<Next>],
 ) -> Result<Read, HostError> {
-    let mut ended = Read::All;
-    read_from(host, content, start, progress, &mut |at, stretch| {
+    let (mut ended, mut marked) = (Read::All, Instant::now());
+    let read = read_from(host, content, start, progress, &mut |at, stretch| {
         if stop.load(Ordering::Relaxed) {
             ended = Read::Stopped;
             return Ok(false);
         }
-        let stretch = Arc::new(stretch);
+        let piece = Next::Piece(at, Arc::new(stretch));
         // A thread that is gone has failed, and says why itself.
-        Ok(takers.iter().all(|taker| taker.send((at, Arc::clone(&stretch))).is_ok()))
-    })?;
-    Ok(ended)
+        let mut goes_on = takers.iter().all(|taker| taker.send(piece.clone()).is_ok());
+        if goes_on && marked.elapsed() >= SAVE_EVERY {
+            marked = Instant::now();
+            goes_on = takers.iter().all(|taker| taker.send(Next::Mark).is_ok());
+        }
+        Ok(goes_on)
+    });
+    for taker in takers {
+        let _ = taker.send(Next::Mark);
+    }
+    read.map(|_| ended)
 }
 
-fn sum_up(mut hasher: Sha256, pieces: Receiver<Next>) -> Sha256 {
-    for (_, stretch) in pieces {
-        hash(&mut hasher, &stretch);
+fn sum_up(mut hasher: Sha256, pieces: Receiver<Next>, marks: &Sender<Digest>) -> Sha256 {
+    for next in pieces {
+        match next {
+            Next::Piece(_, stretch) => hash(&mut hasher, &stretch),
+            Next::Mark => {
+                let _ = marks.send(Digest::from_raw(hasher.clone().finalize().into()));
+            }
+        }
     }
     hasher
 }
 
-/// Writes what comes, and writes down how far it has come, at the latest when nothing comes any more.
+/// Writes what comes, and writes down how far it has come, where that is asked for.
 fn write_all(
     sink: &mut Sink<'_>,
-    mut map: CopyMap,
+    map: &mut CopyMap,
     path: &str,
-    pieces: Receiver<Next>,
-) -> io::Result<CopyMap> {
-    let mut saved = Instant::now();
-    for (at, stretch) in pieces {
-        let len = stretch.len();
+    (pieces, marks): (Receiver<Next>, &Receiver<Digest>),
+) -> io::Result<()> {
+    for next in pieces {
+        let Next::Piece(at, stretch) = next else {
+            sink.sync(map.done)?;
+            map.sha256 = marks.recv().ok();
+            map.save(path)?;
+            continue;
+        };
         match stretch.as_ref() {
             Stretch::Zeros(len) | Stretch::Bad(len) => sink.write_zeros(at, *len)?,
             Stretch::Data(bytes) => sink.write(at, bytes)?,
         }
-        map.advance(len, matches!(stretch.as_ref(), Stretch::Bad(_)));
-        if saved.elapsed() >= SAVE_EVERY {
-            sink.sync(map.done)?;
-            map.save(path)?;
-            saved = Instant::now();
-        }
+        map.advance(stretch.len(), matches!(stretch.as_ref(), Stretch::Bad(_)));
     }
-    sink.sync(map.done)?;
-    map.save(path)?;
-    Ok(map)
+    Ok(())
 }

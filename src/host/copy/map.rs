@@ -31,12 +31,14 @@ pub struct CopyMap {
     pub done: Bytes,
     /// What of that could not be read, and is zeros; in order, and none touches the next.
     pub bad: Vec<Range>,
+    /// The digest of what was read so far: what stands there must still be that.
+    pub sha256: Option<Digest>,
 }
 
 impl CopyMap {
     /// A copy that has not begun.
     pub fn new(source: Digest, total: Bytes) -> Self {
-        Self { source, total, done: Bytes::ZERO, bad: Vec::new() }
+        Self { source, total, done: Bytes::ZERO, bad: Vec::new(), sha256: None }
     }
 
     /// The next stretch is done.
@@ -62,6 +64,9 @@ impl CopyMap {
     fn text(&self) -> String {
         let mut out = format!("# Mapfile. Created by lvmend {}\n", env!("CARGO_PKG_VERSION"));
         let _ = writeln!(out, "# Source {}", self.source);
+        if let Some(sha256) = self.sha256 {
+            let _ = writeln!(out, "# Sha256 {sha256}");
+        }
         let status = if self.left().is_zero() { '+' } else { '?' };
         let _ = writeln!(out, "# current_pos  current_status  current_pass");
         let _ = writeln!(out, "0x{:08X}     {status}               1", self.done.get());
@@ -85,16 +90,18 @@ impl CopyMap {
 
     /// Reads a map that [`Self::save`] wrote; none where it is anything else.
     fn parse(text: &str) -> Option<Self> {
-        let mut source = None;
+        let (mut source, mut sha256) = (None, None);
         let mut rows = Vec::new();
         for line in text.lines() {
             if let Some(digest) = line.strip_prefix("# Source ") {
                 source = Some(digest.trim().parse().ok()?);
+            } else if let Some(digest) = line.strip_prefix("# Sha256 ") {
+                sha256 = Some(digest.trim().parse().ok()?);
             } else if !line.starts_with('#') {
                 rows.push(line.split_whitespace().collect::<Vec<&str>>());
             }
         }
-        let mut map = Self::new(source?, Bytes::ZERO);
+        let mut map = Self { sha256, ..Self::new(source?, Bytes::ZERO) };
         let mut is_behind = false;
         for row in rows.get(1..)? {
             let [start, len, status] = row.as_slice() else { return None };

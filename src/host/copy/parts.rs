@@ -30,19 +30,28 @@ pub struct Parts<'a> {
 impl<'a> Parts<'a> {
     /// Makes both parts, so that whatever is in the way shows before anything is copied.
     pub fn make(to: &'a CopyFile) -> Result<Self, HostError> {
-        refuse_standing(to)?;
+        refuse_standing(&to.path)?;
         remove_stale_manifest(to)?;
-        let content = match reopen(to)? {
-            Some(begun) => {
-                // The manifest that it was to get is made anew.
-                remove_names(to)?;
-                begun
-            }
-            None => create(&to.part())?,
-        };
-        match create(&to.manifest_part()) {
+        let begun = reopen(to)?;
+        let is_taken_up = begun.is_some();
+        if is_taken_up {
+            // The manifest that it was to get is made anew.
+            remove_names(to)?;
+        }
+        // It would be in the way in the end, after all that was read.
+        refuse_standing(&to.map())?;
+        let content = begun.map_or_else(|| create(&to.part()), Ok)?;
+        if !is_taken_up {
+            lock(&content, &to.part())?;
+        }
+        let made = create(&to.manifest_part()).and_then(|manifest| {
+            check_links(to)?;
+            Ok(manifest)
+        });
+        match made {
             Ok(manifest) => Ok(Self { to, content, manifest }),
-            // What stands there is not of this call: only the other part goes.
+            // What this call did not make stays.
+            Err(error) if is_taken_up => Err(error),
             Err(error) => Err(along_with(error, remove(&to.part()))),
         }
     }
@@ -100,7 +109,14 @@ fn reopen(to: &CopyFile) -> Result<Option<File>, HostError> {
     if !(found.is_file() && is_ours && found.nlink() == 1) {
         return Err(HostError::because("open", &path, "it is not the part that this run began"));
     }
+    // Another run that began in the same second would have the same names.
+    lock(&file, &path)?;
     Ok(Some(file))
+}
+
+/// Holds a part for as long as this process has it open.
+fn lock(file: &File, path: &str) -> Result<(), HostError> {
+    file.try_lock().map_err(|_| HostError::because("open", path, "another run is making this copy"))
 }
 
 /// Makes a new file, and follows no link to it.
@@ -145,12 +161,20 @@ fn along_with(error: HostError, cleaned: Result<(), HostError>) -> HostError {
     }
 }
 
-fn refuse_standing(to: &CopyFile) -> Result<(), HostError> {
-    match fs::symlink_metadata(&to.path) {
-        Ok(_) => Err(HostError::because("make", &to.path, "it exists already")),
+fn refuse_standing(path: &str) -> Result<(), HostError> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Err(HostError::because("make", path, "it exists already; move it away")),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(cause) => Err(HostError::new("make", &to.path, cause)),
+        Err(cause) => Err(HostError::new("make", path, cause)),
     }
+}
+
+/// Names are given by links in the end: a file system without any is told now, not after hours.
+fn check_links(to: &CopyFile) -> Result<(), HostError> {
+    let (part, link) = (to.manifest_part(), format!("{}.link", to.manifest_part()));
+    let linked = fs::hard_link(&part, &link).map_err(|cause| HostError::new("link", &link, cause));
+    let removed = remove(&link);
+    linked.and(removed).map_err(|error| along_with(error, remove(&part)))
 }
 
 /// Removes a manifest whose copy is gone. Anything else in its place is an error.
@@ -184,7 +208,7 @@ fn remove_stale_manifest(to: &CopyFile) -> Result<(), HostError> {
     }
     // In this order: a run that was making the same copy and has just finished left its manifest
     // with one name only after the copy had its own.
-    refuse_standing(to)?;
+    refuse_standing(&to.path)?;
     remove(&at)
 }
 

@@ -65,6 +65,11 @@ impl<'a> Sink<'a> {
         run.map_or(Ok(()), |(first, end)| self.write_run(start, bytes, first, end))
     }
 
+    /// What an earlier try wrote behind this is gone: holes are holes there.
+    pub fn begin(&self, done: Bytes) -> io::Result<()> {
+        if self.is_sparse { self.file.set_len(done.get()) } else { Ok(()) }
+    }
+
     /// Writes zeros where something may stand.
     pub fn write_zeros(&mut self, start: Bytes, len: Bytes) -> io::Result<()> {
         static ZEROS: [u8; HOLE] = [0; HOLE];
@@ -163,7 +168,15 @@ impl<'a> Sink<'a> {
             let left = size.saturating_sub(at).to_usize().unwrap_or(AT_ONCE).min(AT_ONCE);
             let from = self.direct.as_ref().filter(|_| left.is_multiple_of(ALIGNMENT));
             let back = aligned(&mut self.back, left)?;
-            from.unwrap_or(self.file).read_exact_at(back, at.get())?;
+            let read = from.unwrap_or(self.file).read_exact_at(back, at.get());
+            match read {
+                // Not every file system that opens files so also reads them so.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput && from.is_some() => {
+                    self.direct = None;
+                    self.file.read_exact_at(back, at.get())?;
+                }
+                other => other?,
+            }
             take(back);
             at = at.saturating_add(Bytes::of_len(left));
         }

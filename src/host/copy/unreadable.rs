@@ -23,18 +23,20 @@ const SMALLEST: Bytes = Bytes::new(4096);
 /// [`HostError`], when it is not the disk's surface that fails, or the device answers nothing any more.
 pub fn read(
     host: &dyn ReadHost,
-    device: &DeviceName,
-    offset: Bytes,
-    len: Bytes,
+    (device, offset, len): (&DeviceName, Bytes, Bytes),
+    last_good: &mut Option<(DeviceName, Bytes)>,
 ) -> Result<Vec<Stretch>, HostError> {
     match tried(host, device, offset, len) {
-        Ok(bytes) => Ok(vec![Stretch::Data(bytes)]),
+        Ok(bytes) => {
+            *last_good = Some((device.clone(), offset));
+            Ok(vec![Stretch::Data(bytes)])
+        }
         Err(error) if is_of_the_surface(&error) => {
             let mut pieces = Vec::new();
             smaller(host, device, (offset, len), &mut pieces)?;
-            let is_all_bad = pieces.iter().all(|piece| matches!(piece, Stretch::Bad(_)));
-            // A disk that is gone fails everywhere.
-            if is_all_bad && host.read(device, Bytes::ZERO, SMALLEST).is_err() {
+            // A disk that is gone, perhaps since the middle of this, fails where it was read before as well.
+            let (known, at) = last_good.clone().unwrap_or((device.clone(), Bytes::ZERO));
+            if host.read(&known, at, SMALLEST).is_err() {
                 return Err(error);
             }
             Ok(pieces)

@@ -56,7 +56,7 @@ fn by_the_ready_plan(size: &str, command: &str) {
     let digest = sha256("/mnt/data/precious");
     let writer = Witness::begin(Path::new("/mnt/data"));
     let ready = ready(size);
-    lvmend(&format!("plan {ready}")).exits(0).says("done at every apply").says(command);
+    lvmend(&format!("plan {ready}")).exits(0).says("runs every time").says(command);
     lvmend(&format!("apply --yes {ready}")).exits(0).says("done and verified");
     assert!(writer.end().lines > 0);
     assert_eq!(sha256("/tmp/backup/precious"), digest);
